@@ -101,5 +101,6 @@ class ConditionalLikelihood:
             if design is None:
                 out[s] = value
             else:
-                out[s] = np.linalg.lstsq(design, np.full(len(design), value), rcond=None)[0]
+                right = value * design.sum(axis=0)  # moments, with which it is only a start
+                out[s] = np.linalg.lstsq(design.T @ design, right, rcond=None)[0]
         return out

@@ -37,7 +37,7 @@ def fixed_effects_fit(problem: GeneralizedProblem) -> tuple[Mode, FloatArray]:
     coefficients = likelihood.start_coefficients(likelihood.family.start_mean(likelihood.response))
     failed: NumericalError | None = None
     for eta in start_predictors(problem):
-        beta = np.asarray(np.linalg.lstsq(X, eta, rcond=None)[0], dtype=np.float64)
+        beta = _least_squares(X, eta)
         try:
             for _ in range(PARAMETER_ROUNDS):
                 u = problem.no_effects()
@@ -51,6 +51,12 @@ def fixed_effects_fit(problem: GeneralizedProblem) -> tuple[Mode, FloatArray]:
             failed = error
     assert failed is not None
     raise failed
+
+
+def _least_squares(X: FloatArray, eta: FloatArray) -> FloatArray:
+    """By moments: columns of X are in units in which they are far from dependent."""
+    found = np.linalg.lstsq(X.T @ X, X.T @ eta, rcond=None)[0]
+    return np.asarray(found, dtype=np.float64)
 
 
 def em_rounds(

@@ -5,6 +5,7 @@ matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 
 from __future__ import annotations
 
+from .binned_plots import binned_residuals, calibration
 from .bootstrap_plot import bootstrap
 from .collinearity_plot import collinearity
 from .correlation_plots import autocorrelation, correlation_heatmap, semivariogram
@@ -22,10 +23,13 @@ from .means_plot import means
 from .profile_plots import profile_density, profile_pairs, profile_zeta
 from .rank_and_objective import objective, rank
 from .residual_plots import residuals_fitted, residuals_qq, scale_location
+from .rootogram_plot import rootogram
 
 __all__ = [
     "autocorrelation",
+    "binned_residuals",
     "bootstrap",
+    "calibration",
     "codes",
     "coefficients",
     "collinearity",
@@ -49,6 +53,7 @@ __all__ = [
     "residual_field",
     "residuals_fitted",
     "residuals_qq",
+    "rootogram",
     "scale_location",
     "semivariogram",
     "shrinkage",

@@ -215,7 +215,7 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
     if len(ticks) < FEWEST_RATIO_TICKS:
         from matplotlib.ticker import MaxNLocator
 
-        found = MaxNLocator(5).tick_values(low, high).round(12)
+        found = np.round(MaxNLocator(5).tick_values(low, high), 12)
         ticks = [float(tick) for tick in found if low <= tick <= high]
     return ticks
 

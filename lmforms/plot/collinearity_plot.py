@@ -27,7 +27,7 @@ def collinearity(fit: Any, ax: Any = None, *, limit: float = MOST_INFLATION) -> 
 
     Parameters
     ----------
-    fit : MixedModelResults
+    fit : MixedModelResults or GeneralizedResults
     ax : matplotlib Axes, optional
         Default: of a new figure.
     limit : float

@@ -84,17 +84,33 @@ def binned_quartiles(places: np.ndarray, scaled: np.ndarray) -> tuple[np.ndarray
     >>> centres, quartiles[1]
     (array([ 9.5, 29.5]), array([19., 59.]))
     """
-    which = np.unique(places, return_inverse=True)[1]
-    sizes = np.bincount(which)
-    bins = which
+    bins = np.unique(places, return_inverse=True)[1]
+    sizes = np.bincount(bins)
     if len(sizes) > MOST_BINS or sizes.min() < FEWEST_AT_PLACE:
-        count = int(np.clip(len(places) // ROWS_PER_BIN, 1, MOST_BINS))
-        middle = (np.cumsum(sizes) - 0.5 * sizes) / len(places)
-        bins = np.minimum((middle * count).astype(np.intp), count - 1)[which]
+        bins = bin_codes(places, int(np.clip(len(places) // ROWS_PER_BIN, 1, MOST_BINS)))
     used = np.unique(bins)
     centres = np.array([places[bins == b].mean() for b in used])
     quartiles = np.array([np.quantile(scaled[bins == b], QUARTILES) for b in used]).T
     return centres, quartiles
+
+
+def bin_codes(x: np.ndarray, count: int) -> np.ndarray:
+    """Bins of about as many rows each, by the middle of the ranks of equal values.
+
+    Equal values are in one bin, so that there can be fewer.
+
+    Examples
+    --------
+    >>> bin_codes(np.array([5.0, 1.0, 1.0, 3.0]), 2)
+    array([1, 0, 0, 1])
+    >>> bin_codes(np.array([2.0, 2.0, 2.0]), 2)
+    array([0, 0, 0])
+    """
+    which = np.unique(x, return_inverse=True)[1]
+    sizes = np.bincount(which)
+    middle = (np.cumsum(sizes) - 0.5 * sizes) / len(x)
+    bins = np.minimum((middle * count).astype(np.intp), count - 1)
+    return np.asarray(np.unique(bins, return_inverse=True)[1][which])
 
 
 def normal_quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:

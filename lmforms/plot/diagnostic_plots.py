@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ArgumentError, ModelError
 from ..support.arguments import named_arguments, one_of, short_repr
 from ..support.label_texts import joined_label
-from .accepted_fits import any_fit, is_generalized
+from .accepted_fits import any_fit
 from .axes import (
     MOST_TICK_LABELS,
     in_legend,
@@ -55,7 +55,7 @@ MOST_ACROSS = 3
 
 
 @named_arguments
-def simulated_residuals(residuals: Any, by: Any = None, ax: Any = None) -> Any:
+def simulated_residuals(residuals: Any, by: Any = None, ax: Any = None, *, seed: Any = 0) -> Any:
     """Simulated residuals: their distribution, and whether it changes with the prediction.
 
     The first panel has the ordered residuals beside uniform quantiles, with the p-values of the
@@ -65,12 +65,15 @@ def simulated_residuals(residuals: Any, by: Any = None, ax: Any = None) -> Any:
 
     Parameters
     ----------
-    residuals : SimulatedResiduals
-        From :meth:`lmforms.MixedModelResults.simulated_residuals`.
+    residuals : SimulatedResiduals, MixedModelResults or GeneralizedResults
+        From :meth:`lmforms.MixedModelResults.simulated_residuals`, or a fit, whose residuals are
+        then simulated with random effects drawn anew.
     by : str, array or Series, optional
         A factor, see :meth:`~.SimulatedResiduals.level_tests`: a third panel has its levels.
     ax : sequence of matplotlib Axes, optional
         One for each panel. Default: of a new figure.
+    seed : int or numpy.random.Generator, optional
+        Of the simulation where a fit is given; the same picture each time by default.
 
     Returns
     -------
@@ -91,9 +94,11 @@ def simulated_residuals(residuals: Any, by: Any = None, ax: Any = None) -> Any:
     >>> [ax.get_xlabel() for ax in axes]
     ['expected', 'rank of the prediction', 'Machine']
     """
+    if hasattr(residuals, "simulated_residuals"):
+        residuals = residuals.simulated_residuals(seed=seed)
     if not all(hasattr(residuals, name) for name in ("scaled", "tests", "predicted")):
         raise ArgumentError(
-            "residuals must be what fit.simulated_residuals() returns, not "
+            "residuals must be a fit or what fit.simulated_residuals() returns, not "
             f"{short_repr(residuals)}."
         )
     levels = None if by is None else residuals.levels(by)
@@ -175,11 +180,13 @@ def random_effects_qq(fit: Any, group: str | None = None, ax: Any = None) -> Any
     """Random effects beside normal quantiles, a panel for each effect.
 
     The line goes through the quartiles; the two levels farthest from it are named. Predicted random
-    effects are drawn towards a normal distribution, so that a straight line is no proof.
+    effects are drawn towards a normal distribution, so that a straight line is no proof. Those of a
+    generalised fit are modes, which are not normal where levels have few responses: compare them
+    with what ``fit.check()`` says.
 
     Parameters
     ----------
-    fit : MixedModelResults
+    fit : MixedModelResults or GeneralizedResults
     group : str, optional
         A name of ``fit.random_effects``; all by default.
     ax : matplotlib Axes or sequence of these, optional

@@ -210,7 +210,7 @@ def random_effects_pairs(
 
     Parameters
     ----------
-    fit : MixedModelResults
+    fit : MixedModelResults or GeneralizedResults
     group : str, optional
         A name of ``fit.random_effects``; by default the first that has two effects.
     ax : matplotlib Axes or sequence of these, optional

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, listed, near_matches
 from ..support.arguments import named_arguments, one_of, sequence, short_repr, whole_number
+from .accepted_fits import is_generalized, linear_fit
 from .axes import MANY_POINTS, MOST_TICK_LABELS, plain_text, several_axes, short_label
 from .diagnostic_arrays import farthest_points
 from .series import reference_style, series_colours
@@ -98,6 +99,8 @@ def influence(
 
 
 def _influence_of(found: Any) -> Any:
+    if is_generalized(found):
+        linear_fit(found, "influence", "deletions are computed for linear models")
     if hasattr(found, "influence"):
         found = found.influence()
     if not hasattr(found, "cooks_distance") or not hasattr(found, "dfbetas"):

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from ..data.design import Design, GroupingFactor
-from ..errors import ArgumentError, DataError, listed, near_matches
+from ..errors import ArgumentError, DataError, ModelError, listed, near_matches
 from ..formula.formulaic_factors import columns_of
 from ..support.arguments import short_repr, whole_number
 from ..support.label_texts import joined_label
+from .accepted_fits import is_generalized
 from .effects_arrays import chosen_group
 from .means_arrays import is_numeric
 
@@ -87,8 +88,13 @@ def group_lines(fit: Any, x: Any, group: Any, levels: Any) -> GroupLines:
     ArgumentError
         There is no such predictor, grouping factor or level.
     ModelError
-        There are no random effects.
+        There are no random effects; or classes are ordered, which have no mean.
     """
+    if is_generalized(fit) and fit.family == "ordinal":
+        raise ModelError(
+            "fitted_lines: ordered classes have no mean. fit.predict(rows) has the probabilities "
+            "of each."
+        )
     design = fit.state.design
     factor = design.groups[chosen_group(fit, group, "fitted_lines")]
     table = design.frame.rows_used(design.in_model).data.reset_index(drop=True)
@@ -116,8 +122,20 @@ def group_lines(fit: Any, x: Any, group: Any, levels: Any) -> GroupLines:
         )
         for level, i, at, line, of_all in zip(chosen, rows, own, lines, population, strict=True)
     ]
-    response = fit.formula.partition("~")[0].strip()
-    return GroupLines(factor.name, len(factor.levels), tuple(shown), categories, response)
+    return GroupLines(factor.name, len(factor.levels), tuple(shown), categories, _response(fit))
+
+
+def without_residuals(fit: Any) -> dict[str, Any]:
+    """Options of `predict` that leave out what residuals of a structure tell; of linear fits."""
+    return {} if is_generalized(fit) else {"residual": "none"}
+
+
+def _response(fit: Any) -> str:
+    """What the y axis says."""
+    if is_generalized(fit) and fit.state.estimate.family.takes_trials:
+        trials = fit.state.estimate.likelihood.response.of_trials()
+        return "proportion" if (trials > 1.0).any() else "probability"
+    return str(fit.formula.partition("~")[0].strip())
 
 
 def _check_predictor(design: Design, x: Any, table: pd.DataFrame) -> None:
@@ -150,7 +168,7 @@ def _has_values_between(fit: Any, table: pd.DataFrame, x: str) -> bool:
     row = table.iloc[[0]].assign(**{x: between})
     options = {"offset": np.zeros(1)} if "offset" in fit.state.design.frame.extra else {}
     try:
-        fit.predict(row, residual="none", **options)
+        fit.predict(row, **without_residuals(fit), **options)
     except DataError:
         return False
     return True
@@ -257,7 +275,7 @@ def _mean_predictions(
         pd.concat(tables, ignore_index=True),
         random=random,
         new_levels="zero",
-        residual="none",
+        **without_residuals(fit),
         **given,
     ).to_numpy()
     ends = np.cumsum([m * k for m, k in sizes])[:-1]

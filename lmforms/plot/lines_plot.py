@@ -43,7 +43,7 @@ def fitted_lines(
 
     Parameters
     ----------
-    fit : MixedModelResults
+    fit : MixedModelResults or GeneralizedResults
     x : str
         A predictor, a number or a factor.
     group : str, optional
@@ -62,7 +62,7 @@ def fitted_lines(
     ArgumentError
         There is no such predictor, grouping factor or level, or there are more than 60 panels.
     ModelError
-        The model has no random effects.
+        The model has no random effects, or ordered classes, which have no mean.
     MissingPackageError
         matplotlib is not there.
 
@@ -70,7 +70,9 @@ def fitted_lines(
     -----
     A level's line has the random effects of `group`, and of the factors that each level of it has
     one level of, as the blocks that its plots are in; not those of factors that cross it. What is
-    drawn of the response is what the left side of the formula makes of it.
+    drawn of the response is what the left side of the formula makes of it. Lines of a generalised
+    fit are means on the scale of the response; the dashed line is then that of a typical level,
+    whose random effects are zero, which is not the mean over the population of levels.
 
     Examples
     --------

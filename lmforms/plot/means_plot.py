@@ -113,9 +113,10 @@ def means(
             )
         given = {"color": color, "panels": panels}
         shown = means_arrays.layout(frame, given, roles=("color", "panels"))
-        drawn = _draw_contrasts(
-            frame, shown, said, reference, ax, ratios=means_arrays.has_ratios(table)
-        )
+        ratios = means_arrays.has_ratios(table)
+        if ratios and reference is not None and reference <= 0.0:
+            raise ArgumentError(f"reference={reference:g}: ratios are above 0.")
+        drawn = _draw_contrasts(frame, shown, said, reference, ax, ratios=ratios)
     else:
         shown = means_arrays.layout(frame, {"x": x, "color": color, "panels": panels})
         points = None if data is None else means_arrays.raw_points(data, y, frame, shown)

@@ -75,11 +75,14 @@ class FittedResiduals:
     without: int
 
 
-def fitted_residuals(fit: Any, kind: str | None, seed: Any = 0) -> FittedResiduals:
+def fitted_residuals(
+    fit: Any, kind: str | None, seed: Any = 0, fixed: bool = False
+) -> FittedResiduals:
     """Residuals of one kind beside the fitted values that they are residuals of.
 
     By default normalized ones where residuals have a structure, else scaled ones, which are then
-    the same. Of generalised fits quantile residuals, beside linear predictors.
+    the same. Of generalised fits quantile residuals, beside linear predictors. `fixed` leaves the
+    random effects out of the fitted values, as those of marginal residuals always do.
 
     Raises
     ------
@@ -89,13 +92,13 @@ def fitted_residuals(fit: Any, kind: str | None, seed: Any = 0) -> FittedResidua
         The kind is not known for this fit.
     """
     if is_generalized(fit):
-        return _generalized_residuals(fit, kind, generator("seed", seed))
+        return _generalized_residuals(fit, kind, generator("seed", seed), fixed)
     if kind is None:
         kind = "scaled" if fit.residual == "iid" else "normalized"
     kind = one_of("kind", kind, KINDS)
     values = fit.residuals(kind)
     residuals, fitted, against = values.to_numpy(), fit.fittedvalues.to_numpy(), "fitted value"
-    if kind.startswith("marginal"):
+    if fixed or kind.startswith("marginal"):
         against = "fitted value, fixed part"
         fitted = fitted + (fit.resid - fit.residuals("marginal")).to_numpy()
     known = np.isfinite(residuals)
@@ -114,10 +117,10 @@ def fitted_residuals(fit: Any, kind: str | None, seed: Any = 0) -> FittedResidua
 
 
 def _generalized_residuals(
-    fit: Any, kind: str | None, rng: np.random.Generator
+    fit: Any, kind: str | None, rng: np.random.Generator, fixed: bool
 ) -> FittedResiduals:
     """Residuals of a generalised fit; those that are infinite are an error."""
-    kind = one_of("kind", next(iter(GENERALIZED_KINDS)) if kind is None else kind, GENERALIZED_KINDS)
+    kind = one_of("kind", "quantile" if kind is None else kind, GENERALIZED_KINDS)
     values = fit.residuals(kind, seed=rng)
     residuals, eta = values.to_numpy(), fit.linear_predictor.to_numpy()
     infinite = ~(np.isfinite(residuals) & np.isfinite(eta))
@@ -125,8 +128,16 @@ def _generalized_residuals(
         raise ArgumentError(
             f"kind={kind!r}: {infinite.sum():,} rows have no finite residual. Use kind='quantile'."
         )
-    name = GENERALIZED_KINDS[kind]
-    return FittedResiduals(eta, residuals, values.index, name, "linear predictor", 0)
+    name, against = GENERALIZED_KINDS[kind], "linear predictor"
+    if fixed:
+        eta, against = fixed_part(fit), "linear predictor, fixed part"
+    return FittedResiduals(eta, residuals, values.index, name, against, 0)
+
+
+def fixed_part(fit: Any) -> np.ndarray:
+    """Xβ̂ + offset, (n,)."""
+    design = fit.state.design
+    return np.asarray(design.X @ fit.state.estimate.beta + design.offset)
 
 
 def smoothed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -35,6 +35,7 @@ def residuals_fitted(
     *,
     labels: int = 3,
     smoother: bool = True,
+    fixed: bool = False,
     seed: Any = 0,
 ) -> Axes:
     """Residuals by fitted value, with a smooth curve of their mean.
@@ -57,6 +58,9 @@ def residuals_fitted(
     smoother : bool
         Draw the curve: robust local lines over two thirds of the rows, or the mean at each fitted
         value where there are fewer than eight.
+    fixed : bool
+        Draw residuals by the fixed part of the fitted value. Random effects are drawn to zero, so
+        that with them the curve rises somewhat, the more so the fewer rows a level has.
     seed : int or numpy.random.Generator, optional
         Of the random part of quantile residuals; the same picture each time by default.
 
@@ -82,7 +86,7 @@ def residuals_fitted(
     ('fitted value', 'scaled residual', ['56', '7'])
     """
     labels, with_curve = whole_number("labels", labels), flag("smoother", smoother)
-    shown = fitted_residuals(any_fit(fit), kind, seed)
+    shown = fitted_residuals(any_fit(fit), kind, seed, flag("fixed", fixed))
     ax = single_axes(ax, PANEL_INCHES)
     ax.axhline(0.0, **reference_style())
     _points(ax, shown, shown.residuals, labels, with_curve)
@@ -98,6 +102,7 @@ def scale_location(
     *,
     labels: int = 3,
     smoother: bool = True,
+    fixed: bool = False,
     seed: Any = 0,
 ) -> Axes:
     """Size of residuals by fitted value: the square root of the absolute residual, and its curve.
@@ -106,7 +111,7 @@ def scale_location(
 
     Parameters
     ----------
-    fit, kind, ax, labels, smoother, seed
+    fit, kind, ax, labels, smoother, fixed, seed
         As of :func:`residuals_fitted`.
 
     Returns
@@ -126,7 +131,7 @@ def scale_location(
     '√|scaled residual|'
     """
     labels, with_curve = whole_number("labels", labels), flag("smoother", smoother)
-    shown = fitted_residuals(any_fit(fit), kind, seed)
+    shown = fitted_residuals(any_fit(fit), kind, seed, flag("fixed", fixed))
     ax = single_axes(ax, PANEL_INCHES)
     _points(ax, shown, np.sqrt(np.abs(shown.residuals)), labels, with_curve)
     ax.set_ylim(bottom=0.0)

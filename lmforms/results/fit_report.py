@@ -90,7 +90,9 @@ class FitReport:
         """A panel for each assumption, with what is seen where it holds.
 
         Linearity, equal variances, influence, collinearity, normal residuals and normal random
-        effects; without those that the model lacks, or whose influence was not computed.
+        effects; without those that the model lacks, or whose influence was not computed. Of a
+        generalised fit the linear predictor, the distribution, mean residuals in bins, counts,
+        collinearity and normal random effects.
 
         Parameters
         ----------
@@ -106,7 +108,7 @@ class FitReport:
         ArgumentError
             Another number of Axes.
         ModelError
-            The report was made without a fit, or of a generalised model.
+            The report was made without a fit.
         MissingPackageError
             matplotlib is not there.
 
@@ -118,13 +120,12 @@ class FitReport:
         ... # doctest: +NORMALIZE_WHITESPACE
         ['Linearity', 'Equal variances', 'Influence', 'Normal residuals', 'Normal random effects']
         """
-        from ..plot.check_panels import assumption_panels
+        from ..plot.check_panels import assumption_panels, generalized_assumptions
 
         if self.fit is None:
-            raise ModelError(
-                "this report has no panels: fit.check().plot() draws those of a linear model. Of a "
-                "generalised one look at fit.simulated_residuals() and fit.residuals('quantile')."
-            )
+            raise ModelError("this report has no fit to draw: use fit.check().plot().")
+        if self.fit.state.family is not None:
+            return generalized_assumptions(self.fit, ax, 0)
         found = affordable_influence(self.fit.state)
         return assumption_panels(self.fit, found if isinstance(found, Influence) else None, ax)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -211,6 +212,7 @@ class GeneralizedDiagnostics(CommonEstimates):
         """
         from .generalized_checks import checked_generalized
 
-        return checked_generalized(
+        found = checked_generalized(
             self.state, whole_number("n", n, least=1), generator("seed", seed)
         )
+        return replace(found, fit=self)

@@ -20,6 +20,7 @@ from .generalized_comparisons import GeneralizedComparisons
 from .generalized_diagnostics import GeneralizedDiagnostics
 from .generalized_inference import GeneralizedInference
 from .generalized_interval_methods import GeneralizedIntervals
+from .generalized_plots import GeneralizedPlots
 from .generalized_rows import RESIDUAL_KINDS, estimate_of
 from .generalized_tables import GeneralizedTables
 from .prediction_intervals import INTERVALS
@@ -37,6 +38,7 @@ class GeneralizedResults(
     GeneralizedIntervals,
     GeneralizedComparisons,
     GeneralizedDiagnostics,
+    GeneralizedPlots,
     UnknownNames,
 ):
     """A fitted generalised linear mixed model.

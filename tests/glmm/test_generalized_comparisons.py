@@ -225,11 +225,6 @@ def test_probabilities_and_densities():
         lf.compare(gamma, poisson)
 
 
-def test_bootstrap_is_refused(herds):
-    with pytest.raises(ModelError, match="bootstrap="):
-        lf.anova(herds, herds.update(". ~ . - period"), bootstrap=10)
-
-
 # --- side by side ---------------------------------------------------------------------------------
 
 

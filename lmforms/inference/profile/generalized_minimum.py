@@ -16,13 +16,17 @@ from ...glmm.problem import GeneralizedProblem
 from ...glmm.quasi_newton import Point, SearchEnd, quasi_newton
 from ...glmm.search import Objective
 from ...support.arrays import FloatArray
-from .constrained_minimum import APPROXIMATE, MOST_EVALUATIONS, ProfilePoint
+from .constrained_minimum import MOST_EVALUATIONS, ProfilePoint
 from .held import Held
 from .held_functions import HeldFunction
 
 NEAR_ZERO, TRIED_STEP = 1e-3, 1e-2
 """A free θ below the first, in standard deviations of a row's working response, may be at a saddle:
 the slope is looked at after the second."""
+
+APPROXIMATE = 1e-4
+"""Of the tolerance of a search by the Hessian: the curvature is an approximation, and too large in
+directions that the data hardly determine."""
 
 HESSIAN_STEP = 1e-4
 """Of differences of the gradient, in units where the curvature is about one."""
