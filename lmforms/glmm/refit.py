@@ -62,5 +62,5 @@ class ResponseRefitter:
             return None
         if estimate.nagq == 0 or estimate.no_standard_errors:
             return estimate.optimum
-        information = 2.0 * np.linalg.inv(estimate.joint_covariance)
+        information = 2.0 * np.asarray(np.linalg.inv(estimate.joint_covariance), dtype=np.float64)
         return replace(estimate.optimum, information=information)

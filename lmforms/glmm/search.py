@@ -143,6 +143,11 @@ def search_near(
     ------
     NumericalError
         The criterion cannot be evaluated at the start.
+
+    Notes
+    -----
+    The search ends at the tolerance of the fit itself, that is within 10⁻⁴ standard errors by
+    default: replicates need no more.
     """
     theta, beta, coefficients = problem.split(at.psi)
     mode = find_mode(
@@ -151,10 +156,10 @@ def search_near(
         beta,
         coefficients,
         problem.no_effects(),
+        joint=True,
         tolerance=ROUGH_MODE,
     )
     sizes = _usual_sizes(problem, mode)
-    last, most = control.tolerance * TOLERANCE_SHARE, control.max_evaluations
     joint = objective is None
     p = 0 if joint else problem.p
     run = _Search(
@@ -162,8 +167,8 @@ def search_near(
         objective or profile_point,
         np.concatenate([sizes, np.ones(p), np.ones(len(coefficients))]),
     )
-    begin = run.first(theta, coefficients if joint else np.append(beta, coefficients), mode)
-    end = run.minimum(begin, last, most, curvature=at.information)
+    begin = run.first(theta, coefficients if joint else np.append(mode.beta, coefficients), mode)
+    end = run.minimum(begin, control.tolerance, control.max_evaluations, curvature=at.information)
     return _optimum(problem, run, end, joint=joint)
 
 

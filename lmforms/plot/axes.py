@@ -215,7 +215,7 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
     if len(ticks) < FEWEST_RATIO_TICKS:
         from matplotlib.ticker import MaxNLocator
 
-        found = np.round(MaxNLocator(5).tick_values(low, high), 12)
+        found = np.round(MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high), 12)
         ticks = [float(tick) for tick in found if low <= tick <= high]
     return ticks
 

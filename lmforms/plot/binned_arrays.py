@@ -83,25 +83,24 @@ def binned_residuals_of(fit: Any, x: Any, kind: Any, bins: Any, seed: Any) -> Bi
     ------
     ArgumentError
     """
-    ordinal = fit.family == "ordinal"
-    chosen = one_of("kind", ("quantile" if ordinal else "response") if kind is None else kind,
-                    BINNED_KINDS)  # fmt: skip
-    residuals = fit.residuals(chosen, seed=generator("seed", seed)).to_numpy()
-    weights, sizes = _weights(fit)
-    used = weights > 0.0
-    ones = np.ones(len(residuals))
-    variances, u = ones, ones
-    if chosen == "response":
-        with np.errstate(divide="ignore"):
-            variances, u = _variances(fit) / weights, sizes
-    usable = np.isfinite(residuals) & np.isfinite(variances)
-    if not usable[used].all():
+    variances = _variances(fit)
+    has_variances = bool(np.isfinite(variances).all())
+    if kind is None:
+        kind = "response" if has_variances and fit.family != "ordinal" else "quantile"
+    kind = one_of("kind", kind, BINNED_KINDS)
+    if kind != "quantile" and not has_variances:
         raise ArgumentError(
-            f"kind={chosen!r}: the residuals of the {fit.family} family have no finite variance "
-            "here. Use kind='quantile'."
+            f"kind={kind!r}: the {fit.family} family has no finite variance at its parameters. "
+            "Use kind='quantile'."
         )
+    residuals = fit.residuals(kind, seed=generator("seed", seed)).to_numpy()
+    if not np.isfinite(residuals).all():
+        raise ArgumentError(f"kind={kind!r}: some rows have no finite residual. Use another.")
+    weights, u = _weights(fit)
+    variances = variances / weights
+    if kind != "response":
+        variances, u = np.ones(len(u)), np.ones(len(u))
     at, categories, against = _places(fit, x)
-    residuals, variances, u, at = residuals[used], variances[used], u[used], at[used]
     if categories:
         codes = np.unique(at, return_inverse=True)[1]
         categories = tuple(categories[int(i)] for i in np.unique(at))
@@ -118,7 +117,7 @@ def binned_residuals_of(fit: Any, x: Any, kind: Any, bins: Any, seed: Any) -> Bi
         bounds=STANDARD_ERRORS * np.sqrt(np.bincount(codes, u**2 * variances)) / total,
         counts=counts,
         categories=categories,
-        name=f"mean {GENERALIZED_KINDS[chosen]}",
+        name=f"mean {GENERALIZED_KINDS[kind]}",
         against=against,
     )
 
@@ -189,14 +188,13 @@ def observed_shares(fit: Any, bins: Any, level: float) -> ObservedShares:
             "lf.plot.binned_residuals(fit)."
         )
     _, sizes = _weights(fit)
-    used = sizes > 0.0
-    sizes, fitted = sizes[used], fit.fittedvalues.to_numpy()[used]
+    fitted = fit.fittedvalues.to_numpy()
     n = len(fitted)
     by_default = max(1, min(DECILES, n // ROWS_OF_SHARE))
     count = by_default if bins is None else whole_number("bins", bins, least=1, most=n)
     codes = bin_codes(fitted, count)
     trials: Any = np.bincount(codes, sizes)
-    successes: Any = np.bincount(codes, sizes * fit.state.response[used])
+    successes: Any = np.bincount(codes, sizes * fit.state.response)
     lower, upper = exact_limits(successes, trials, level)
     return ObservedShares(
         np.bincount(codes, sizes * fitted) / trials, successes / trials, lower, upper, trials

@@ -54,7 +54,7 @@ def binned_residuals(
         Default: of a new figure.
     kind : {"response", "pearson", "quantile"}, optional
         Of :meth:`lmforms.GeneralizedResults.residuals`: ``"response"`` by default, and
-        ``"quantile"`` of ordered classes.
+        ``"quantile"`` of ordered classes and of families without a variance.
     bins : int, optional
         Bins of about as many rows each; rows with the same x stay together. By default √n, 10 of
         fewer than 100 rows, and at most 60.

@@ -15,6 +15,9 @@ from .state import FitState
 NEGLIGIBLE = 1e-3
 """Relative excess of a variance, or a probability, that is as good as none."""
 
+NO_ZEROS = 1e-6
+"""Probability of extra zeros that only an infinite coefficient gives."""
+
 MANY_DF = 200.0
 """Degrees of freedom of a t distribution that is as good as normal."""
 
@@ -30,20 +33,10 @@ class _Rows:
 
 def at_bound(state: FitState) -> Check:
     """Parameters of the family with which it is another, simpler one."""
-    topic, estimate = "family", estimate_of(state)
-    family, likelihood = estimate.family, estimate.likelihood
-    names = family.parameter_names
+    topic, names = "family", estimate_of(state).family.parameter_names
     if not names:
         return Check(topic, "ok", "no parameters beside the mean are estimated.")
-    omega = likelihood.omega(estimate.coefficients)
-    mean = likelihood.link.mean(estimate.eta)
-    trials = likelihood.response.of_trials()
-    natural = family.natural(np.stack([np.broadcast_to(o, mean.shape) for o in omega]))
-    found = []
-    for name, values in zip(names, natural, strict=True):
-        said = _simpler(family.name, name, _Rows(mean, trials, values))
-        if said:
-            found.append(said)
+    found = at_bounds(state)
     if not found:
         return Check(topic, "ok", f"no parameter is at its bound ({listed(list(names))}).")
     return Check(
@@ -54,6 +47,36 @@ def at_bound(state: FitState) -> Check:
     )
 
 
+def bound_message(state: FitState) -> str:
+    """What the warning of a fit says of such parameters; empty where there are none."""
+    found = at_bounds(state)
+    if not found:
+        return ""
+    return (
+        f"at the bound: {'; '.join(found)}. The estimate has no standard error that means "
+        "something: fit the simpler family or formula."
+    )
+
+
+def at_bounds(state: FitState) -> list[str]:
+    """Each such parameter, and what it makes of the family."""
+    estimate = estimate_of(state)
+    family, likelihood = estimate.family, estimate.likelihood
+    names = family.parameter_names
+    if not names or state.design.thresholds:
+        return []
+    omega = likelihood.omega(estimate.coefficients)
+    mean = likelihood.link.mean(estimate.eta)
+    trials = likelihood.response.of_trials()
+    natural = family.natural(np.stack([np.broadcast_to(o, mean.shape) for o in omega]))
+    found = []
+    for name, values in zip(names, natural, strict=True):
+        said = _simpler(family.name, name, _Rows(mean, trials, values))
+        if said:
+            found.append(said)
+    return found
+
+
 def _simpler(family: str, name: str, rows: _Rows) -> str:
     """What a parameter at its bound makes of the family; empty where it is inside."""
     values = rows.values
@@ -61,9 +84,12 @@ def _simpler(family: str, name: str, rows: _Rows) -> str:
         return f"size {values.mean():.3g}, as good as infinite: Poisson counts"
     if name == "dispersion" and "negative_binomial1" in family and values.max() < NEGLIGIBLE:
         return f"dispersion {values.max():.2g}, as good as 0: Poisson counts"
-    if name == "zero_inflation" and "hurdle" not in family and values.max() < NEGLIGIBLE:
-        return f"zero inflation {values.max():.2g}, as good as 0: no zeros are added"
-    if name == "precision" and "betabinomial" in family:
+    if name == "zero_inflation" and "hurdle" not in family and values.min() < NO_ZEROS:
+        if values.max() < NEGLIGIBLE:
+            return f"zero inflation {values.max():.2g}, as good as 0: no zeros are added"
+        rows_at = f"{np.count_nonzero(values < NO_ZEROS)} of {len(values)} rows"
+        return f"zero inflation as good as 0 in {rows_at}: coefficients of its formula are infinite"
+    if name == "precision" and "beta_binomial" in family:
         excess = (rows.trials - 1.0) / (1.0 + values)
         if excess.max() < NEGLIGIBLE:
             return f"precision {values.mean():.3g}, as good as infinite: binomial"

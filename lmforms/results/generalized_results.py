@@ -173,14 +173,14 @@ class GeneralizedResults(
         kind : {"response", "pearson", "deviance", "working", "quantile"}
             y − μ̂; divided by the standard deviation of y; the signed root of the deviance that the
             row contributes; ℓ'/(−ℓ''), on the scale of the link; or Φ⁻¹ of the distribution
-            function at y, drawn uniformly between both sides of its jump there [1]_, which is
+            function at y, drawn uniformly between both sides of its jump there, which is
             normal under the model.
         seed : int or numpy.random.Generator, optional
             For ``"quantile"``.
 
         References
         ----------
-        .. [1] Dunn, Smyth (1996), *Randomized quantile residuals*, J. Comput. Graph. Stat. 5(3).
+        Dunn, Smyth (1996), *Randomized quantile residuals*, J. Comput. Graph. Stat. 5(3).
         """
         chosen = one_of("kind", kind, RESIDUAL_KINDS)
         values = generalized_rows.residuals(self.state, chosen, generator("seed", seed))

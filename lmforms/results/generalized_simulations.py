@@ -14,6 +14,7 @@ from ..glmm.conditional_mode import ConditionalModel, Mode, find_mode
 from ..glmm.families.response import Response
 from ..glmm.likelihood import ConditionalLikelihood
 from ..glmm.population import MeanFunction
+from ..glmm.start import ROUGH_MODE
 from ..inference.diagnostics.distribution_tests import normality
 from ..inference.diagnostics.quantile_residuals import quantile_residuals
 from ..inference.diagnostics.variance_parts import random_variances
@@ -69,7 +70,9 @@ def simulated_sums(state: FitState, n: int, rng: np.random.Generator) -> Simulat
 
     def refitted(likelihood: ConditionalLikelihood) -> tuple[float, list[float]]:
         model = ConditionalModel(problem.model.rows, likelihood, problem.model.offset)
-        mode = find_mode(model, at.lams, at.beta, at.coefficients, at.u, joint=True)
+        mode = find_mode(
+            model, at.lams, at.beta, at.coefficients, at.u, joint=True, tolerance=ROUGH_MODE
+        )
         return _pearson_sum(likelihood, mode), [
             normality(mode.b[g] @ bases[g].linear.T[:, j], "").statistic for g, j in effects
         ]

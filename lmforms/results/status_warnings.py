@@ -13,6 +13,7 @@ from ..errors import (
     SingularWarning,
 )
 from ..support.caller import caller_depth
+from .family_checks import bound_message
 from .separated_columns import separation_text
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def warn_of_generalized(results: GeneralizedResults) -> None:
         ("" if results.converged else f"not converged: {message}.", ConvergenceWarning),
         (results.singular_message, SingularWarning),
         (separation_text(results.state), SeparationWarning),
+        (bound_message(results.state), BoundWarning),
     )
 
 

@@ -30,6 +30,9 @@ RENAMED_ARGUMENTS: dict[str, tuple[str, str]] = {
     "lmer_df": ("ddf", "ddf='kenward-roger' or ddf='satterthwaite'"),
     "specs": ("spec", "emmeans('f')"),
     "newresp": ("y", "refit(y=new)"),
+    "ziformula": ("zero_inflation", "zero_inflation='~ x'"),
+    "zi_formula": ("zero_inflation", "zero_inflation='~ x'"),
+    "dispformula": ("dispersion", "dispersion='~ x'"),
     "start_params": ("start", "start=fit.theta"),
 }
 """Names of arguments that are called otherwise here: the one to use, and how."""

@@ -207,6 +207,7 @@ def test_a_report_of_too_many_zeros():
     assert mixed.check(n=60).table.loc["zeros", "status"] == "ok"
 
 
+@pytest.mark.filterwarnings("ignore::lmforms.errors.BoundWarning")
 def test_a_report_of_parameters_at_their_bounds():
     rng = np.random.default_rng(8)
     g = np.repeat(np.arange(20), 15)
@@ -287,3 +288,16 @@ def test_ordered_classes():
     ):
         with pytest.raises(ModelError, match="ordered classes"):
             refused()
+
+
+def test_a_fit_warns_of_a_parameter_at_its_bound():
+    salamanders = lf.datasets.load("Salamanders")
+    with pytest.warns(lf.errors.BoundWarning, match="zero inflation as good as 0 in 380 of 644"):
+        fit = lf.glmer(
+            "count ~ spp + mined + (1 | site)",
+            salamanders,
+            family="nbinom2",
+            zero_inflation="~ spp + mined",
+        )
+    assert fit.bse.isna().all()
+    assert "no standard errors" in str(fit)

@@ -84,7 +84,7 @@ def test_replicates_are_fits_of_simulated_responses(make):
             continue
         assert again.is_singular == found.singular[j]
         row = found.table.iloc[j].to_numpy()
-        known = np.isfinite(row) & (np.abs(row) < 20)  # zero inflation that is absent has no finite logit
+        known = np.isfinite(row) & (np.abs(row) < 20)  # absent zero inflation: no finite logit
         assert np.allclose(row[known], values(again)[known], rtol=2e-3, atol=2e-3)
 
 

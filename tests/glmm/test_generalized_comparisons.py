@@ -270,6 +270,7 @@ def test_update_of_the_data_and_the_quadrature(herds):
     assert herds.update(nagq=5).criterion == pytest.approx(herds.refit(nagq=5).criterion, abs=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore::lmforms.errors.BoundWarning")
 def test_update_of_the_family(counts, with_zeros):
     data = table("glmm_salamanders.csv")
     nb1 = counts.update(family="negative_binomial1", dispersion="~ mined")

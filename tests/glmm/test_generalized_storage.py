@@ -72,7 +72,7 @@ MODELS = {
     ),
     "shares": (
         "share ~ x + (1 | g)",
-        {"family": "betabinomial", "weights": DATA["size"].to_numpy(), "link": "cloglog"},
+        {"family": "beta_binomial", "weights": DATA["size"].to_numpy(), "link": "cloglog"},
     ),
     "answers": ("answer ~ poly(x, 2) + (1 | g)", {"family": "binomial"}),
     "amounts": (

@@ -45,7 +45,7 @@ OMEGA = {
     "gamma": [-1.0],
     "inverse_gaussian": [-2.0],
     "beta": [2.0],
-    "betabinomial": [1.5],
+    "beta_binomial": [1.5],
     "tweedie": [0.1, 0.2],
     "student_t": [-0.5, 1.5],
     "gaussian": [-0.5],

@@ -147,6 +147,7 @@ def data() -> pd.DataFrame:
     return pd.DataFrame({"y": y.astype(int), "x": x, "f": f, "g": g})
 
 
+@pytest.mark.filterwarnings("ignore::lmforms.errors.BoundWarning")
 @pytest.mark.parametrize(
     ("family", "link"),
     [

@@ -91,10 +91,10 @@ def test_random_effects_beside_normal_quantiles(fit):
 
 def test_refusals(fit):
     with pytest.raises(ArgumentError, match=r"what fit\.simulated_residuals\(\) returns"):
-        lf.plot.simulated_residuals(fit)
+        lf.plot.simulated_residuals(fit.params)
     with pytest.raises(ArgumentError, match="group='Subjet'"):
         lf.plot.random_effects_qq(fit, "Subjet")
-    with pytest.raises(ArgumentError, match="a fit of lmer is needed"):
+    with pytest.raises(ArgumentError, match="a fit of lmer or glmer is needed"):
         lf.plot.random_effects_qq(3)
     with pytest.raises(ModelError, match="no random effects"):
         lf.plot.random_effects_qq(lf.lmer("Reaction ~ Days", SLEEP))

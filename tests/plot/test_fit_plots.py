@@ -172,9 +172,9 @@ def test_many_long_names():
     "arguments, error, message",
     [
         (lambda f: {"fits": "fit"}, ArgumentError, "fits: a fit of lmer.*{'a name'.*not 'fit'"),
-        (lambda f: {"fits": [f, f]}, ArgumentError, "a fit of lmer is needed.*several as"),
+        (lambda f: {"fits": [f, f]}, ArgumentError, "a fit of lmer or glmer is needed.*several as"),
         (lambda f: {"fits": {}}, ArgumentError, "no fits in the mapping"),
-        (lambda f: {"fits": {"a": f.params}}, ArgumentError, "a fit of lmer is needed"),
+        (lambda f: {"fits": {"a": f.params}}, ArgumentError, "a fit of lmer or glmer is needed"),
         (lambda f: {"fits": f, "level": 95}, ArgumentError, "level=95: a number between 0 and 1"),
         (lambda f: {"fits": f, "inner_level": 0.95}, ArgumentError, "must be below level=0.95"),
         (lambda f: {"fits": f, "ddf": "kr"}, ArgumentError, "ddf='kr'"),
@@ -292,7 +292,7 @@ def test_bad_arguments_of_random_effects(sleep, options, message):
 def test_what_has_no_random_effects(sleep):
     with pytest.raises(ModelError, match="no random effects"):
         lf.plot.random_effects(lf.lmer("Reaction ~ Days", SLEEP))
-    with pytest.raises(ArgumentError, match="a fit of lmer is needed"):
+    with pytest.raises(ArgumentError, match="a fit of lmer or glmer is needed"):
         lf.plot.random_effects({"a": sleep})
     with pytest.raises(ArgumentError, match="holds 1 Axes and 2 are drawn on"):
         lf.plot.random_effects(sleep, ax=plt.subplots()[1])

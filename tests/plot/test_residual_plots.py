@@ -166,7 +166,7 @@ def test_many_rows_are_pixels():
 def test_bad_arguments(sleep, draw):
     with pytest.raises(ArgumentError, match="kind='deviance'"):
         draw(sleep, "deviance")
-    with pytest.raises(ArgumentError, match="a fit of lmer is needed"):
+    with pytest.raises(ArgumentError, match="a fit of lmer or glmer is needed"):
         draw(sleep.resid)
     with pytest.raises(ArgumentError, match="labels=-1"):
         draw(sleep, labels=-1)

@@ -135,7 +135,7 @@ class BetaBinomial(_Successes):
     array([[0.3333]])
     """
 
-    name = "betabinomial"
+    name = "beta_binomial"
     own_parameters = ("precision",)
 
     def __init__(self, precision: float | None = None) -> None:

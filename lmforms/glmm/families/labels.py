@@ -11,7 +11,7 @@ LABELS = {
     "negative_binomial1": "negative binomial with linear variance",
     "gaussian": "Gaussian",
     "inverse_gaussian": "inverse Gaussian",
-    "betabinomial": "beta-binomial",
+    "beta_binomial": "beta-binomial",
     "tweedie": "Tweedie",
     "student_t": "Student t",
 }

@@ -154,7 +154,7 @@ def _named_family(name: str) -> Family:
     if plain.startswith("quasi"):
         raise ArgumentError(
             f"{name!r} has no likelihood. For more variance use 'negative_binomial' or "
-            "'betabinomial', or a random effect for each row."
+            "'beta_binomial', or a random effect for each row."
         )
     raise ArgumentError(
         f"There is no family {name!r}.{near_matches(name, [*FAMILIES, *_FAMILY_ALIASES])} "

@@ -19,7 +19,7 @@ from .fits_compared import ComparedFit, same_numbers
 
 OVERDISPERSED = {
     "poisson": ("negative_binomial", "negative_binomial1"),
-    "binomial": ("betabinomial",),
+    "binomial": ("beta_binomial",),
 }
 """Families that have one as their limit without overdispersion."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...errors import ArgumentError, ModelError
+from ...errors import ArgumentError
 from ...support.arguments import flag, generator, named_arguments, whole_number
 from ...tables.result_table import ResultTable
 from ..bootstrap.likelihood_ratios import bootstrap_p_values

@@ -19,9 +19,9 @@ from ..generalized import generalized_estimate
 from ..model_parameters import ModelParameter, parameter_values
 from .constrained_minimum import MOST_EVALUATIONS, ProfilePoint
 from .curve import LOWER, CurvePoint, ProfileCurve, ProfileSearch
-from .generalized_held import generalized_held
 from .generalized_minimum import HeldSearch, full_curvature
 from .held import Held
+from .held_of_generalized import generalized_held
 from .profiled_fit import warn_of_lower
 
 AT_OPTIMUM = 1e-10
@@ -55,13 +55,26 @@ class GeneralizedCurve(ProfileCurve):
 
     @property
     def may_have_other_branches(self) -> bool:
-        return not self.search.problem.is_linear
+        """Always: the criterion is not convex, and correlations of small variances have several."""
+        return True
 
     def minimum(self, tau: float, start: FloatArray, tolerance: float) -> ProfilePoint:
+        """The minimum at τ, from x.
+
+        Raises
+        ------
+        NumericalError
+        """
         with limited_blas_threads(self.search.problem.model.rows.system.largest):
             return self.search.minimum(self.held, tau, start, tolerance)
 
     def break_off(self, side: int, last: CurvePoint) -> None:
+        """Refuse to take the last point for the end of the profile.
+
+        Raises
+        ------
+        BrokenProfileError
+        """
         raise BrokenProfileError(self.held.value(last.tau), last.zeta)
 
 
@@ -113,7 +126,7 @@ class ProfiledGeneralized:
             information = full_curvature(problem, self.objective, point, _sizes(problem, point))
         mode = _mode(point)
         search = HeldSearch(problem, self.objective, information, mode, working_size(mode))
-        curve = _from_centre(held, search, point, self.point.value)
+        curve: ProfileCurve = _from_centre(held, search, point, self.point.value)
         follow = ProfileSearch(curve, self.rounding, limit)
         try:
             for side in (1, -1):

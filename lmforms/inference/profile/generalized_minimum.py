@@ -28,6 +28,10 @@ APPROXIMATE = 1e-4
 """Of the tolerance of a search by the Hessian: the curvature is an approximation, and too large in
 directions that the data hardly determine."""
 
+VERIFIED = 1e-4
+"""Searches with this tolerance or a smaller one, those of limits, are verified by the curvature at
+their end, by differences, and go on where it is not one."""
+
 HESSIAN_STEP = 1e-4
 """Of differences of the gradient, in units where the curvature is about one."""
 
@@ -92,6 +96,9 @@ class HeldSearch:
         if not len(z):
             return _profile_point(held, tau, begin, converged=True)
         end = self._search(held, tau, begin, information, tolerance)
+        if tolerance <= VERIFIED and end.converged:
+            information = self._curvature(held, tau, end.point)
+            end = self._search(held, tau, end.point, information, tolerance)
         lower = self._beside_saddle(held, tau, end)
         if lower is not None:
             end = self._search(held, tau, lower, end.information, tolerance)
@@ -112,6 +119,22 @@ class HeldSearch:
             tolerance=APPROXIMATE * tolerance,
             most_evaluations=MOST_EVALUATIONS,
         )
+
+    def _curvature(self, held: Held, tau: float, at: Point) -> FloatArray:
+        """Curvature in z by differences; that of the search may be too large where it is flat."""
+        known = self._scales(held, tau, at)
+        H = np.empty((len(known), len(known)))
+        for i, size in enumerate(HESSIAN_STEP * known):
+            z = at.psi.copy()
+            z[i] += size
+            H[i] = (self._point(held, tau, z, _inner(at).mode).gradient - at.gradient) / size
+        return 0.5 * (H + H.T)
+
+    def _scales(self, held: Held, tau: float, at: Point) -> FloatArray:
+        """By which each of z may move, from the curvature at the estimate."""
+        J = held.jacobian(tau, _inner(at).x, at.psi)[1]
+        bends = np.einsum("ka,kl,la->a", J, self.information, J)
+        return np.clip(np.sqrt(2.0 / np.maximum(np.abs(bends), 1e-300)), 1e-8, 1.0)
 
     def _point(self, held: Held, tau: float, z: FloatArray, near: Mode) -> Point:
         """The criterion at (τ, z) with its gradient in z."""

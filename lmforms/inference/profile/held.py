@@ -157,9 +157,7 @@ class Held(ABC):
             z[own] = z[own] ** 2
         return self._place(tau, z)
 
-    def jacobian(
-        self, tau: float, x: FloatArray, z: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def jacobian(self, tau: float, x: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """∂x/∂τ and ∂x/∂z."""
         along, J = self._jacobian(tau, x)
         if self.positive:

@@ -117,7 +117,7 @@ def test_exact_densities(name):
     found = family.density(response, np.array(tau, dtype=float), omega, 3)
     values, parameters = np.array(EXACT[name]["values"]), np.array(EXACT[name]["parameters"])
     # what 1000 trials add to and take from a beta-binomial one is rounded
-    atol = 2e-12 if name == "betabinomial" else 2e-13
+    atol = 2e-12 if name == "beta_binomial" else 2e-13
     np.testing.assert_allclose(found.values, values.T, rtol=4e-12, atol=atol)
     expected = parameters.transpose(1, 2, 0) if omega else np.empty((0, 3, len(y)))
     np.testing.assert_allclose(found.parameters, expected, rtol=4e-12, atol=2e-13)

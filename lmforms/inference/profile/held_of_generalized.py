@@ -1,7 +1,7 @@
 """How each parameter of a generalised fit is held at a value.
 
-All parameters are x = ψ = (θ, β, ω) in the engine's units. There is no σ: a standard deviation is an
-entry of θ, after a change of basis of its term that puts its effect first.
+All parameters are x = ψ = (θ, β, ω) in the engine's units. There is no σ: a standard deviation is
+an entry of θ, after a change of basis of its term that puts its effect first.
 """
 
 from __future__ import annotations
