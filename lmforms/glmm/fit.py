@@ -120,13 +120,13 @@ def checked_nagq(nagq: Any, design: Design) -> int:
         return number
     if number > MOST_NODES:
         raise ArgumentError(f"nagq={number}: at most {MOST_NODES} nodes are possible.")
-    if len(design.groups) != 1:
-        names = ", ".join(g.name for g in design.groups) or "none"
+    if len(design.groups) > 1:
+        names = ", ".join(g.name for g in design.groups)
         raise ModelError(
             f"nagq={number}: quadrature is for one grouping factor, and this model has "
             f"{len(design.groups)} ({names}). Use nagq=1, the Laplace approximation."
         )
-    k = len(design.groups[0].columns)
+    k = len(design.groups[0].columns) if design.groups else 0
     if number**k > MOST_PRODUCT_NODES:
         raise ModelError(
             f"nagq={number}: {k} random effects of a level make {number**k:,} nodes, and at most "
@@ -150,11 +150,6 @@ def fit_generalized(
     ------
     ModelError, NumericalError, MemoryLimitError, RelationshipError
     """
-    if not design.groups:
-        raise ModelError(
-            "the formula has no random terms: fit it as a generalised linear model, for example "
-            "by statsmodels' GLM, or add one such as (1 | group)."
-        )
     if nagq > 1 and relationship:
         raise ModelError("nagq: quadrature is for independent levels. Use nagq=1.")
     priors = precisions_of(design, relationship) if relationship else []

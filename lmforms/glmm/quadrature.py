@@ -36,7 +36,7 @@ from ..errors import NumericalError
 from ..support.arrays import FloatArray, IndexArray
 from .conditional_mode import Mode
 from .laplace import theta_gradient
-from .problem import GeneralizedProblem, finite_point, mode_near
+from .problem import GeneralizedProblem, finite_point, laplace_point, mode_near
 from .quasi_newton import Point
 
 
@@ -74,6 +74,8 @@ def quadrature_point(
     ------
     NumericalError
     """
+    if not problem.covariances:  # nothing is integrated out
+        return laplace_point(problem, psi, near)
     theta, _, coefficients = problem.split(psi)
     mode = mode_near(problem, psi, near)
     (lam,), rows, likelihood = mode.lams, problem.model.rows, problem.model.likelihood

@@ -199,7 +199,7 @@ def _analysed(
             "Use factor='auto'."
         )
     if all(prior.has_unit_precision for prior in priors):
-        if len(priors) == 1:
+        if len(priors) <= 1:
             return System(sums, method, memory)
         if method == "auto":
             nested = System(sums, method, memory)

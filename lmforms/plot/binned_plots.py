@@ -78,8 +78,9 @@ def binned_residuals(
     The variance of a residual is that of the family, given the random effects, so that the bounds
     do not grow where the model fits badly. Random effects were fitted to the same rows: the
     residuals vary somewhat less, and as random effects are drawn to zero their means rise somewhat
-    with the fitted value, the more so the fewer rows a level has. Proportions are averaged with
-    their numbers of trials, and rows with weights with these.
+    with the fitted value, the more so the fewer rows a level has. By the fixed part,
+    ``x=fit.predict(random="none")``, they do not. Proportions are averaged with their numbers of
+    trials, and rows with weights with these.
 
     References
     ----------

@@ -99,6 +99,7 @@ def rootogram(
     height = expected - observed if kind == "suspended" else observed
     first, second = series_colours(2, ax)
     step = float(shown.high[0] - shown.low[0] + 1)
+    ax.use_sticky_edges = kind == "standing"  # else bars would end at the frame
     ax.bar(shown.places, height, BAR_SHARE * step, bottom, color=first, alpha=0.55, lw=0)
     ax.axhline(0.0, **reference_style() | {"alpha": 0.8, "zorder": 3})
     if kind != "standing":
@@ -123,7 +124,7 @@ def _note(ax: Axes, shown: CountFrequencies) -> None:
     """What is beyond the last bar, above where the bars are low."""
     text = (
         f"above {shown.high[-1]}: {shown.observed_above:.4g} observed, "
-        f"{shown.expected_above:.3g} expected"
+        f"{shown.expected_above:.1f} expected"
     )
     style: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": "small", "alpha": 0.8}
     ax.text(0.98, 0.97, text, transform=ax.transAxes, **style)

@@ -35,14 +35,16 @@ def summarize_generalized(state: FitState, level: float | None = None) -> ModelS
     facts = [
         ("Formula", str(design.bound.formula)),
         ("Family", f"{family_label(estimate.family)}, {link.replace('_', ' ')} link"),
-        ("Approximation", _approximation(estimate.nagq)),
+        *([("Approximation", _approximation(estimate.nagq))] if groups else []),
         ("Rows", str(design.n)),
-        ("Groups", groups),
+        ("Groups", groups or "none: a generalised linear model"),
         ("Log-likelihood", signed(-0.5 * estimate.criterion, ".4f")),
         ("AIC, BIC", ", ".join(fixed_decimals([aic(state), bic(state)], 2))),
         ("Converged", f"{word}, {report.n_evaluations} evaluations"),
     ]
-    tables: dict[str, pd.DataFrame] = {"random": variance_components(state, brief=True)}
+    tables: dict[str, pd.DataFrame] = {}
+    if groups:
+        tables["random"] = variance_components(state, brief=True)
     notes = []
     structures = random_parameters(state)
     if len(structures):
@@ -64,7 +66,8 @@ def summarize_generalized(state: FitState, level: float | None = None) -> ModelS
         notes.append(f"{estimate.no_standard_errors}.")
     if not estimate.converged:
         notes.append(f"not converged: {report.message}.")
-    return ModelSummary(TITLE, tuple(facts), tables, tuple(notes))
+    title = TITLE if groups else TITLE.replace("mixed ", "")
+    return ModelSummary(title, tuple(facts), tables, tuple(notes))
 
 
 def _approximation(nagq: int) -> str:

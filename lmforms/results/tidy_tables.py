@@ -159,8 +159,11 @@ def _random_parameters(state: FitState) -> Rows:
                 correlation = cov[i, j] / size if size > 0 else np.nan
                 rows.append((group, f"cor__{name}.{names[j]}", correlation))
     rows += [("Residual", *row) for row in _residual_parameters(state)]
-    groups, terms, estimates = zip(*rows, strict=True)
-    return {"group": list(groups), "term": list(terms), "estimate": np.array(estimates)}
+    return {
+        "group": [group for group, _, _ in rows],
+        "term": [term for _, term, _ in rows],
+        "estimate": np.array([value for _, _, value in rows], dtype=np.float64),
+    }
 
 
 def _residual_parameters(state: FitState) -> list[tuple[str, float]]:

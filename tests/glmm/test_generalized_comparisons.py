@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 from reference_fits import REFERENCE, table
 
 import lmforms as lf
@@ -309,3 +310,26 @@ def test_an_updated_fit_is_compared_whatever_its_rows(herds):
     statistic = herds.drop1().loc["period", "statistic"]
     assert found.loc["full", "statistic"] == pytest.approx(statistic, abs=1e-7)
     assert isinstance(found, pd.DataFrame)
+
+
+@pytest.mark.parametrize("nagq", [0, 1, 11])
+def test_a_model_without_random_effects(nagq):
+    """A generalised linear model, as statsmodels fits it."""
+    import statsmodels.api as sm
+
+    cbpp = lf.datasets.load("cbpp")
+    formula = "cbind(incidence, size - incidence) ~ period"
+    fit = lf.glmer(formula, cbpp, family="binomial", nagq=nagq)
+    counts = np.column_stack([cbpp["incidence"], cbpp["size"] - cbpp["incidence"]])
+    other = sm.GLM(counts, fit.state.design.X, family=sm.families.Binomial()).fit()
+    assert fit.llf == pytest.approx(other.llf, abs=1e-9)
+    assert_allclose(fit.params, other.params, rtol=1e-6)
+    assert_allclose(fit.bse, other.bse, rtol=1e-4)
+    assert "Generalised linear model" in str(fit)
+    assert fit.random_effects == {}
+    assert fit.tidy("all")["effect"].unique().tolist() == ["fixed"]
+    mixed = lf.glmer(f"{formula} + (1 | herd)", cbpp, family="binomial", nagq=max(nagq, 1))
+    plain = lf.glmer(formula, cbpp, family="binomial", nagq=max(nagq, 1))
+    table = lf.anova(plain, mixed)
+    assert table["statistic"].iloc[1] == pytest.approx(fit.criterion - mixed.criterion, abs=1e-6)
+    assert mixed.ranova()["statistic"].iloc[1] == pytest.approx(table["statistic"].iloc[1])

@@ -108,6 +108,8 @@ class Factorization(MarginalAlgebra):
     def solve(self, w: Blocks) -> Blocks:
         """ΛA⁻¹w."""
         system = self.system
+        if system.lead < 0:
+            return []
         c = multiply(self._lead_inverse_root, w[system.lead])
         if system.coupling is None:
             return [multiply(self._m_root, c)]

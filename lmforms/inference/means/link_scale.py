@@ -57,7 +57,8 @@ def link_scale(state: FitState) -> ResponseScale:
 def scale_notes(state: FitState) -> tuple[str, ...]:
     """What is to be said of means on the scale of the response."""
     estimate = generalized_estimate(state)
-    notes = [TYPICAL] if estimate.likelihood.link.name != "identity" else []
+    is_mixed = bool(estimate.problem.covariances)
+    notes = [TYPICAL] if is_mixed and estimate.likelihood.link.name != "identity" else []
     if changes_mean(estimate.family):
         notes.append(
             f"Means μ of the {estimate.family.name} family before its zeros are added or left "

@@ -16,7 +16,6 @@ from ...tables.result_table import ResultTable
 from ..terms.term_tests import anova_table
 from ..terms.wald_tests import wald_table
 from .fits_compared import ComparedFit, check_estimated
-from .fits_without_effects import fit_without_effects
 from .likelihood_ratio import (
     CHI_SQUARED_NOTE,
     MIXTURE_NOTE,
@@ -71,10 +70,7 @@ def reduced_random_fits(full: FitState, reductions: Sequence[Reduction]) -> list
     large = ComparedFit(NOTHING, full, rows)
     out = []
     for reduction in reductions:
-        if full.family is not None and len(full.design.terms) == 1 and reduction.is_whole:
-            fit: Any = fit_without_effects(full)
-        else:
-            fit = changed_fit(full, reduction.changes, full.estimate.reml)
+        fit = changed_fit(full, reduction.changes, full.estimate.reml)
         small = ComparedFit(reduction.label, fit.state, rows)
         test = likelihood_ratio(
             fit.state,

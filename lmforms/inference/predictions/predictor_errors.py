@@ -90,7 +90,9 @@ def predictor_errors(
     with limited_blas_threads(problem.model.rows.system.largest):
         covariance = covariance_of_parameters(estimate)
         changes = changes_of_modes(estimate)
-        conditional = _conditional(estimate, known, are_own)
+        conditional = np.zeros(len(rows.index))
+        if known:
+            conditional = _conditional(estimate, known, are_own)
     free, slopes = replace(rows, offset=np.zeros(len(rows.index))), []
     for i, change in enumerate(changes):
         beta = np.zeros(p)
@@ -98,19 +100,18 @@ def predictor_errors(
             beta[i - m] = 1.0
         b = [c @ basis.linear.T for c, basis in zip(change, units.bases, strict=True)]
         slopes.append(free.linear_predictor(units.x.linear @ beta, b))
-    variance, of_variance = np.zeros(len(rows.index)), np.zeros((len(changes), len(rows.index)))
-    variance, of_variance = _of_unknown(estimate, unknown)
+    variance, of_variance = _of_unknown(estimate, unknown, len(rows.index))
     stacked = np.array(slopes).reshape(len(changes), len(rows.index))
     return PredictorErrors(conditional, stacked, variance, of_variance, covariance)
 
 
 def unknown_variance(estimate: GeneralizedEstimate, rows: DesignRows) -> FloatArray:
     """Variance of random effects of levels with the code −1, (r,)."""
-    return _of_unknown(estimate, _bases(rows, "unknown"))[0]
+    return _of_unknown(estimate, _bases(rows, "unknown"), len(rows.index))[0]
 
 
 def _of_unknown(
-    estimate: GeneralizedEstimate, unknown: list[tuple[IndexArray, FloatArray]]
+    estimate: GeneralizedEstimate, unknown: list[tuple[IndexArray, FloatArray]], r: int
 ) -> tuple[FloatArray, FloatArray]:
     """f'λλ'f (r,) and its derivatives (parameters, r).
 
@@ -118,7 +119,6 @@ def _of_unknown(
     """
     problem, psi = estimate.problem, estimate.optimum.psi
     theta, bases = problem.split(psi)[0], problem.model.rows.scaling.units.bases
-    r = len(unknown[0][0])
     variance, slopes = np.zeros(r), np.zeros((len(psi), r))
     each = zip(unknown, bases, problem.lams(theta), problem.derivatives(theta), strict=True)
     for ((_, f), unit, lam, derivatives), span in zip(each, problem.theta_slices(), strict=True):
