@@ -70,10 +70,10 @@ def family_parameters(state: FitState) -> list[FamilyParameter]:
     Examples
     --------
     >>> import lmforms as lf
-    >>> formula = "incidence ~ period + (1 | herd)"
-    >>> fit = lf.glmer(formula, lf.datasets.load("cbpp"), family="negative_binomial")
+    >>> formula = "Reaction ~ Days + (1 | Subject)"
+    >>> fit = lf.glmer(formula, lf.datasets.load("sleepstudy"), family="gamma", link="log")
     >>> [p.name for p in family_parameters(fit.state)]
-    ['size']
+    ['dispersion']
     """
     estimate = generalized_estimate(state)
     family, auxiliary = estimate.family, state.design.auxiliary

@@ -25,6 +25,9 @@ from .residual_parameters import unbounded_limits
 from .structure_parameters import engine_state, structure_parameters
 from .unidentified import refuse_unidentified
 
+WIDE = 30.0
+"""A standard error of ω, a logarithm or logit, beyond this is that of a parameter at its bound."""
+
 NEAR_ONE = 1e-9
 """A correlation this near to ±1 is at its bound."""
 
@@ -63,10 +66,9 @@ def all_wald_intervals(
         for p, lower, upper in zip(own, found.lower, found.upper, strict=True):
             limits[p.name] = float(lower), float(upper)
     table = np.array(list(limits.values()), dtype=np.float64).reshape(len(limits), 2)
-    notes = [
-        *fixed.notes,
-        "Variance parameters: normal, on the scale of the logarithm or the logit.",
-    ]
+    notes = list(fixed.notes)
+    if len(names) < len(parameters):
+        notes.append("Variance parameters: normal, on the scale of the logarithm or the logit.")
     missing = [name for name, pair in limits.items() if np.isnan(pair[0])]
     if state.family is not None and (why := generalized_estimate(state).no_standard_errors):
         notes.append(f"{why[0].upper()}{why[1:]}.")
@@ -102,7 +104,8 @@ def _add_family(
     own = [p for p in parameters if p.kind == "family"]
     for p, found in zip(own, family_parameters(state), strict=True):
         omega, spread = estimate.coefficients[found.entry], quantile * errors[found.entry]
-        limits[p.name] = found.value(omega - spread), found.value(omega + spread)
+        if not errors[found.entry] > WIDE:
+            limits[p.name] = found.value(omega - spread), found.value(omega + spread)
 
 
 def _of_deviations(

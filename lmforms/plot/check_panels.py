@@ -75,7 +75,10 @@ def assumption_panels(fit: Any, found: Any, ax: Any) -> np.ndarray:
 
 
 def generalized_panels(fit: Any, ax: Any, seed: Any) -> np.ndarray:
-    """Quantile residuals and their quantiles, counts or mean residuals, and random effects."""
+    """Quantile residuals and their quantiles, counts or mean residuals, and random effects.
+
+    Without random effects the fourth has the size of residuals.
+    """
     residuals = _quantile_panels(fit, seed)
     panels: list[Panel] = [
         ("Quantile residuals and predictors", residuals[0]),
@@ -83,8 +86,12 @@ def generalized_panels(fit: Any, ax: Any, seed: Any) -> np.ndarray:
         ("Counts, hanging from the expected", lambda axes: rootogram(fit, ax=axes))
         if has_counts(fit)
         else ("Mean residuals in bins", _binned(fit, seed)),
-        ("Quantiles of random effects", lambda axes: random_effects_together(fit, axes)),
     ]
+    if fit.random_effects:
+        draw = lambda axes: random_effects_together(fit, axes)  # noqa: E731
+        panels.append(("Quantiles of random effects", draw))
+    else:
+        panels.append(("Size of residuals", residuals[2]))
     return _drawn(panels, ax, 2)
 
 
@@ -102,18 +109,20 @@ def generalized_assumptions(fit: Any, ax: Any, seed: Any) -> np.ndarray:
     if _terms(fit) > 1:
         title = "Collinearity: all should be left of the line"
         panels.append((title, lambda axes: collinearity(fit, axes)))
-    title = "Normal random effects: should be near the line"
-    panels.append((title, lambda axes: random_effects_together(fit, axes)))
+    if fit.random_effects:
+        title = "Normal random effects: should be near the line"
+        panels.append((title, lambda axes: random_effects_together(fit, axes)))
     return _drawn(panels, ax, 3 if len(panels) > 4 else 2)
 
 
 def _quantile_panels(fit: Any, seed: Any) -> list[Callable[[Any], Any]]:
-    """Both pictures of the same quantile residuals: by the fixed part, if it varies."""
+    """Pictures of the same quantile residuals: by the fixed part, if it varies."""
     first = int(generator("seed", seed).integers(2**32))
     fixed = bool(np.ptp(fixed_part(fit)) > 0.0)
     return [
         lambda axes: residuals_fitted(fit, ax=axes, fixed=fixed, seed=first),
         lambda axes: residuals_qq(fit, ax=axes, seed=first),
+        lambda axes: scale_location(fit, ax=axes, fixed=fixed, seed=first),
     ]
 
 

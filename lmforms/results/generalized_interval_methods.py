@@ -67,12 +67,12 @@ class GeneralizedIntervals(CommonEstimates):
         >>> formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
         >>> fit = lf.glmer(formula, lf.datasets.load("cbpp"), family="binomial")
         >>> fit.conf_int(which="all").round(3)
-                             lower  upper
-        Intercept           -1.854 -0.943
-        period[T.2]         -1.593 -0.391
-        period[T.3]         -1.768 -0.487
-        period[T.4]         -2.416 -0.743
-        sd(Intercept | herd) 0.381  1.083
+                              lower  upper
+        Intercept            -1.854 -0.943
+        period[T.2]          -1.593 -0.391
+        period[T.3]          -1.769 -0.488
+        period[T.4]          -2.418 -0.743
+        sd(Intercept | herd)  0.372  1.108
         """
         from ..inference.intervals import INTERVALS, IntervalOptions
 
@@ -136,8 +136,8 @@ class GeneralizedIntervals(CommonEstimates):
         >>> fit = lf.glmer(formula, lf.datasets.load("cbpp"), family="binomial")
         >>> profile = fit.profile("sd(Intercept | herd)")
         >>> profile.conf_int().round(3)
-                             lower  upper
-        sd(Intercept | herd) 0.352  1.163
+                              lower  upper
+        sd(Intercept | herd)  0.346    1.1
         """
         from ..inference.profile.profiles_of_fit import profile_of
 

@@ -19,7 +19,8 @@ class GeneralizedPlots(CommonEstimates):
 
         Quantile residuals by the fixed part of the linear predictor, and beside normal quantiles;
         for counts a rootogram, and otherwise mean residuals in bins of the fitted value; and random
-        effects beside normal quantiles, each over the standard deviation of its levels. They are
+        effects beside normal quantiles, each over the standard deviation of its levels. Without
+        random effects the fourth has the size of quantile residuals. They are
         :func:`lmforms.plot.residuals_fitted`, :func:`lmforms.plot.residuals_qq`,
         :func:`lmforms.plot.rootogram`, :func:`lmforms.plot.binned_residuals`, and for each effect
         by itself :func:`lmforms.plot.random_effects_qq`.

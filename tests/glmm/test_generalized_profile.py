@@ -198,11 +198,43 @@ def test_data_set_no_upper_limit():
     rng = np.random.default_rng(2)
     g = np.repeat(np.arange(25), 8)
     data = {"y": rng.poisson(np.exp(1 + rng.normal(0, 0.5, 25)[g])), "g": g.astype(str)}
-    fit = lf.glmer("y ~ 1 + (1 | g)", data, family="negative_binomial")
+    with pytest.warns(lf.errors.BoundWarning):
+        fit = lf.glmer("y ~ 1 + (1 | g)", data, family="negative_binomial")
+    wald = fit.conf_int(which="all")
+    assert wald.loc["size"].isna().all()
+    assert any("without a standard error: size" in note for note in wald.notes)
     found = fit.conf_int(method="profile", which="all")
     assert found.loc["size", "upper"] == np.inf
     assert 1.0 < found.loc["size", "lower"] < 1000.0
     assert any("no upper limit: size" in note for note in found.notes)
+
+
+def test_known_covariance():
+    """With four times the identity as covariance of the levels, deviations are half as large."""
+    cbpp = lf.datasets.load("cbpp")
+    levels = sorted(set(cbpp["herd"].astype(str)))
+    known = pd.DataFrame(4.0 * np.eye(len(levels)), levels, levels)
+    cbpp["herd"] = cbpp["herd"].astype(str)
+    fit = lf.glmer(HERDS, cbpp, family="binomial", relationship={"herd": known})
+    for method in ("profile", "wald"):
+        halves = fit.conf_int(method=method, which="all").loc["sd(Intercept | herd)"]
+        own = herds().conf_int(method=method, which="all").loc["sd(Intercept | herd)"]
+        assert np.allclose(2 * halves, own, rtol=1e-5)
+    replicates = fit.bootstrap(5, seed=1).table, herds().bootstrap(5, seed=1).table
+    assert replicates[0]["Intercept"].std() > 0.05
+
+
+def test_without_random_effects():
+    """confint() of a glm of R, whose limits are interpolated."""
+    formula = "cbind(incidence, size - incidence) ~ period"
+    fit = lf.glmer(formula, lf.datasets.load("cbpp"), family="binomial")
+    expected = [
+        [-1.56115876, -0.992026553],
+        [-1.76953663, -0.620479541],
+        [-1.95088311, -0.715727096],
+        [-2.68065936, -1.037551811],
+    ]
+    assert np.allclose(fit.conf_int(method="profile", which="all"), expected, atol=2e-4)
 
 
 def test_which_and_order():

@@ -288,7 +288,7 @@ def test_a_fit_that_stopped_early():
 
 
 def test_interruption_keeps_what_is_done(sleep, monkeypatch):
-    held, seen = profiles_of_fit.held_parameter, []
+    held, seen = profiled_fit.held_parameter, []
 
     def interrupted(state, parameter):
         seen.append(parameter)
@@ -296,7 +296,7 @@ def test_interruption_keeps_what_is_done(sleep, monkeypatch):
             raise KeyboardInterrupt
         return held(state, parameter)
 
-    monkeypatch.setattr(profiles_of_fit, "held_parameter", interrupted)
+    monkeypatch.setattr(profiled_fit, "held_parameter", interrupted)
     assert sleep.profile().names == ["Intercept", "Days"]
 
 

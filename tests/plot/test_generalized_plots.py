@@ -616,6 +616,24 @@ def test_four_panels(name):
     np.testing.assert_array_equal(again[:, 1], heights)
 
 
+@pytest.mark.parametrize("family, y", [("poisson", "count"), ("gamma", "positive")])
+def test_panels_without_random_effects(family, y):
+    fit = lf.glmer(f"{y} ~ x + f", DATA, family=family, link="log")
+    axes = fit.plot()
+    assert titles(axes)[3] == "Size of residuals"
+    np.testing.assert_allclose(
+        axes[3].collections[0].get_offsets()[:, 1],
+        np.sqrt(np.abs(axes[0].collections[0].get_offsets()[:, 1])),
+    )
+    assert "Normal random effects" not in titles(fit.check(5).plot())
+    assert lf.plot.coefficients(fit).has_data()
+    for draw in (lf.plot.random_effects, lf.plot.random_effects_qq, lf.plot.random_effects_pairs):
+        with pytest.raises(ModelError, match="no random effects"):
+            draw(fit)
+    with pytest.raises(ModelError, match="no random effects"):
+        lf.plot.fitted_lines(fit, "x")
+
+
 def test_panels_of_a_singular_fit():
     data = DATA.assign(count=np.random.default_rng(5).poisson(2.0, len(DATA)))
     with pytest.warns(lf.errors.SingularWarning):
