@@ -265,6 +265,25 @@ def test_refused():
         herds().conf_int(method="boot")
 
 
+def test_likelihood_that_cannot_be_evaluated(monkeypatch):
+    """The place where a profile breaks off is not taken for its end."""
+    from lmforms.errors import NumericalError
+    from lmforms.inference.profile.generalized_minimum import HeldSearch
+
+    minimum = HeldSearch.minimum
+
+    def broken(self, held, tau, start, tolerance):
+        if tau > -0.5:
+            raise NumericalError("not here")
+        return minimum(self, held, tau, start, tolerance)
+
+    monkeypatch.setattr(HeldSearch, "minimum", broken)
+    with pytest.raises(ModelError, match=r"profile of period\[T.2\].*limit="):
+        herds().profile("period[T.2]")
+    found = herds().profile("period[T.2]", limit=1.3).conf_int(0.8)
+    assert found.loc["period[T.2]", "upper"] < -0.5
+
+
 def test_lower_optimum_is_reported():
     """A fit that stopped early: the profiles are of the minimum, and a warning says so."""
     fit = herds()

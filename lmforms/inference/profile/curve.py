@@ -57,6 +57,9 @@ ROUGH_TOLERANCE = 1e-2
 FLAT = 1e-5
 """ζ has come to its end if it changes by less than this over a doubled step."""
 
+SHORT = 0.1
+"""Over steps that are this share of the longest one, ζ changes little because they are short."""
+
 NEAREST, WITH_TANGENTS = 3, 2
 """Points that x is predicted from, and how many of their tangents."""
 
@@ -149,7 +152,7 @@ class ProfileCurve:
         return constrained_minimum(self.held, tau, start, tolerance)
 
     def break_off(self, side: int, last: CurvePoint) -> None:
-        """Called where no point can be found beyond the last one: it is taken as the end."""
+        """Called where no point is found much beyond the last one: it is taken as the end."""
 
 
 def profile_curve(
@@ -207,7 +210,7 @@ class ProfileSearch:
         before, ended = len(points), curve.has_ended(side)
         bound = self.held.high if side > 0 else self.held.low
         closed = self.held.closed[1 if side > 0 else 0]
-        step = self._first_step(points[-1])
+        step, longest, level = self._first_step(points[-1]), 0.0, False
         for _ in range(MOST_POINTS):
             last = points[-1]
             if ended or abs(last.zeta) >= self.limit:
@@ -223,13 +226,21 @@ class ProfileSearch:
                     step = min(step, 0.5 * left)
             found, step = self._next(points, side, step, bound, closed)
             if found is None:
-                self.curve.break_off(side, last)
+                if not level:
+                    self.curve.break_off(side, last)
                 ended = True
                 break
             points.append(found)
             change = abs(found.zeta - last.zeta)
-            ended = found.tau == bound or (change < FLAT and len(points) - before > STEPS)
+            longest = max(longest, step)
+            level = level or (change < FLAT and step >= SHORT * longest)
+            flat = change < FLAT and len(points) - before > STEPS
+            if flat and not level:  # steps are short as it cannot be evaluated further out
+                self.curve.break_off(side, found)
+            ended = found.tau == bound or flat
             step = self._next_step(found, last, step)
+        if not (ended or level) and abs(points[-1].zeta) < self.limit:
+            self.curve.break_off(side, points[-1])
         points = self._lower_from_outside(points, before)
         points = self._other_branch(points, before, curve.centre)
         end = list(curve.ended)

@@ -65,7 +65,8 @@ class GeneralizedCurve(ProfileCurve):
         ------
         NumericalError
         """
-        with limited_blas_threads(self.search.problem.model.rows.system.largest):
+        largest = self.search.problem.model.rows.system.largest
+        with limited_blas_threads(largest), np.errstate(over="ignore", invalid="ignore"):
             return self.search.minimum(self.held, tau, start, tolerance)
 
     def break_off(self, side: int, last: CurvePoint) -> None:

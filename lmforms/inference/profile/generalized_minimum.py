@@ -139,6 +139,8 @@ class HeldSearch:
     def _point(self, held: Held, tau: float, z: FloatArray, near: Mode) -> Point:
         """The criterion at (τ, z) with its gradient in z."""
         x = held.place(tau, z)
+        if not np.isfinite(x).all():
+            raise NumericalError("the parameters are not finite.")
         found = self.objective(self.problem, x, near)
         along, J = held.jacobian(tau, x, z)
         assert isinstance(found.state, Mode)
