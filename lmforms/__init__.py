@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .many import lmer_many as lmer_many
     from .model import MixedModel as MixedModel
     from .model import lmer as lmer
-    from .results.generalized_results import GeneralizedResults as GeneralizedResults
+    from .results.generalized.generalized_results import GeneralizedResults as GeneralizedResults
     from .results.model_results import MixedModelResults as MixedModelResults
     from .storage.load import load as load
 
@@ -45,7 +45,7 @@ from ._version import __version__
 _HOME = {
     "Control": "control",
     "GeneralizedMixedModel": "generalized_model",
-    "GeneralizedResults": "results.generalized_results",
+    "GeneralizedResults": "results.generalized.generalized_results",
     "ManyFits": "many",
     "MixedModel": "model",
     "MixedModelResults": "results.model_results",

@@ -28,9 +28,9 @@ from .glmm.fit import (
     settled_family,
 )
 from .relationship.model_relationships import kept_relationships, related_design
-from .results.generalized_results import GeneralizedResults
+from .results.generalized.generalized_results import GeneralizedResults
+from .results.generalized.separated_columns import separation_message
 from .results.given_theta import checked_theta
-from .results.separated_columns import separation_message
 from .results.state import FitState
 from .results.unknown_names import UnknownNames
 from .support.arguments import named_arguments
@@ -170,7 +170,8 @@ context
     ) -> GeneralizedResults:
         from .results.status_warnings import warn_of_generalized
 
-        options, number = control_of(control), checked_nagq(nagq, self.design)
+        design, options = self.design, control_of(control)
+        number = checked_nagq(nagq, design)
         begin = None if start is None else checked_theta(self.design, start)
         likelihood = self._likelihood
         if observed is not None:
@@ -178,7 +179,7 @@ context
         estimate: Any  # has what results ask of an Estimate
         try:
             estimate = fit_generalized(
-                self.design, self.relationship, likelihood, nagq=number, control=options, start=begin
+                design, self.relationship, likelihood, nagq=number, control=options, start=begin
             )
         except NumericalError as error:
             reason = separation_message(self.design, likelihood)

@@ -135,7 +135,8 @@ ORDER = [
         "control",
         "datasets",
     ),
-    *("formula", "engine", "data", "relationship", "glmm", "families", "varcomp", "mme", "latent", "plot"),
+    *("formula", "engine", "data", "relationship", "glmm", "families"),
+    *("varcomp", "mme", "latent", "plot"),
     *(
         "results.state",
         "results.singular",

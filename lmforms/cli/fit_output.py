@@ -12,7 +12,7 @@ from .arguments import NO_DDF, SHOWN_FORMATS
 from .formats import csv_text, json_text, records, rendered
 
 if TYPE_CHECKING:
-    from ..results.generalized_results import GeneralizedResults
+    from ..results.generalized.generalized_results import GeneralizedResults
     from ..results.model_results import MixedModelResults
 
 DEFAULT_LEVEL = 0.95
@@ -110,7 +110,7 @@ def _facts(
 
 def _kind_of_model(fit: MixedModelResults | GeneralizedResults) -> dict[str, Any]:
     """What only linear models have, or only generalised ones."""
-    from ..results.generalized_results import GeneralizedResults
+    from ..results.generalized.generalized_results import GeneralizedResults
 
     if isinstance(fit, GeneralizedResults):
         return {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..formula.auxiliary import AuxiliaryFormula
     from ..formula.terms import BoundFormula
     from ..residual.specification import ResidualSpec
-    from ..results.generalized_results import GeneralizedResults
+    from ..results.generalized.generalized_results import GeneralizedResults
     from ..results.model_results import MixedModelResults
 
 

@@ -152,7 +152,9 @@ class WeightedRows:
             out.append(sums)
         return out
 
-    def gram_times(self, factor: Factored, weights: FloatArray, effects: Blocks) -> list[FloatArray]:
+    def gram_times(
+        self, factor: Factored, weights: FloatArray, effects: Blocks
+    ) -> list[FloatArray]:
         """Z'WZb, (q, k, 1) of each grouping factor, for effects b (q, k).
 
         Parameters

@@ -8,7 +8,7 @@ from ..errors import NumericalError, listed
 from ..inference.diagnostics.laplace_accuracy import LaplaceAccuracy, laplace_accuracy
 from ..tables.number_format import signed
 from .fit_report import Check, Status
-from .generalized_rows import estimate_of
+from .generalized.rows import estimate_of
 from .state import FitState
 
 TOPIC = "Laplace approximation"

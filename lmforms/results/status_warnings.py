@@ -13,11 +13,11 @@ from ..errors import (
     SingularWarning,
 )
 from ..support.caller import caller_depth
-from .family_checks import bound_message
-from .separated_columns import separation_text
+from .generalized.family_checks import bound_message
+from .generalized.separated_columns import separation_text
 
 if TYPE_CHECKING:
-    from .generalized_results import GeneralizedResults
+    from .generalized.generalized_results import GeneralizedResults
     from .model_results import MixedModelResults
 
 

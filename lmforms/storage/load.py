@@ -38,7 +38,7 @@ from ..formula.scope import Scope
 from ..generalized_model import GeneralizedMixedModel, state_of
 from ..glmm.fit import response_kind
 from ..model import MixedModel, state_at
-from ..results.generalized_results import GeneralizedResults
+from ..results.generalized.generalized_results import GeneralizedResults
 from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..support.arguments import named_arguments

@@ -19,8 +19,8 @@ from lmforms.control import Control
 from lmforms.errors import ArgumentError, LmformsWarning, ModelError
 from lmforms.inference.diagnostics.laplace_accuracy import laplace_accuracy
 from lmforms.inference.diagnostics.residual_tests import uniformity
-from lmforms.results.generalized_checks import compared
-from lmforms.results.generalized_rows import estimate_of
+from lmforms.results.generalized.checks import compared
+from lmforms.results.generalized.rows import estimate_of
 
 REFERENCE = json.loads(
     (Path(__file__).parents[1] / "reference" / "glmm_predictions.json").read_text()

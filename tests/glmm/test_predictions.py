@@ -22,7 +22,7 @@ from lmforms.glmm.population import MeanFunction
 from lmforms.glmm.predictive import predictive_quantiles
 from lmforms.glmm.problem import mode_near
 from lmforms.inference.predictions.predictor_errors import changes_of_modes
-from lmforms.results.generalized_rows import estimate_of
+from lmforms.results.generalized.rows import estimate_of
 
 REFERENCE = json.loads(
     (Path(__file__).parents[1] / "reference" / "glmm_predictions.json").read_text()

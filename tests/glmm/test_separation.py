@@ -22,7 +22,7 @@ from lmforms.glmm.families.truncation import Truncated
 from lmforms.glmm.families.zeros import Hurdle, ZeroInflated
 from lmforms.glmm.fit import likelihood_of
 from lmforms.glmm.separation import favourable_signs, separation
-from lmforms.results.separated_columns import separation_message
+from lmforms.results.generalized.separated_columns import separation_message
 
 COUNTS = Response(np.array([0.0, 1.0, 2.0]))
 

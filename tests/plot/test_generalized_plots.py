@@ -17,7 +17,7 @@ from lmforms.plot.binned_arrays import binned_residuals_of, default_bins, observ
 from lmforms.plot.diagnostic_arrays import bin_codes
 from lmforms.plot.residual_arrays import GENERALIZED_KINDS, fixed_part
 from lmforms.plot.rootogram_arrays import count_frequencies, round_width
-from lmforms.results.generalized_rows import RESIDUAL_KINDS
+from lmforms.results.generalized.rows import RESIDUAL_KINDS
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

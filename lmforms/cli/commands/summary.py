@@ -22,7 +22,7 @@ def run(args: Namespace) -> str:
 
     check_fit_output(args)
 
-    from ...results.generalized_results import GeneralizedResults
+    from ...results.generalized.generalized_results import GeneralizedResults
     from ...results.status_warnings import warn_of_generalized, warn_of_status
     from ...storage.load import load
 

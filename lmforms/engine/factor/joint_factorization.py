@@ -176,7 +176,7 @@ class JointFactorization(MarginalAlgebra):
         rows, cols : ndarray of int (pairs,)
             Their levels: all that meet, sorted.
         """
-        system, (q_a, k_a), (q_b, k_b) = self.system, self.system.shapes[a], self.system.shapes[b]
+        system, k_a, k_b = self.system, self.system.shapes[a][1], self.system.shapes[b][1]
         if system.pattern is None:
             i = system.spans[a].start + rows[:, None] * k_a + np.arange(k_a)
             j = system.spans[b].start + cols[:, None] * k_b + np.arange(k_b)

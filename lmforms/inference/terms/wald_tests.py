@@ -26,9 +26,9 @@ from ...data.design import Design
 from ...results.state import FitState
 from ...support.arrays import FloatArray
 from ...tables.result_table import ResultTable
-from ..latent_scale import with_intercept
 from ..degrees_of_freedom.f_statistic import JointTest, f_p_value
 from ..degrees_of_freedom.methods import DfMethod, df_method
+from ..latent_scale import with_intercept
 from .fixed_terms import contained_terms
 from .term_contrasts import TermContrasts, contrasts_of
 from .term_tests import ROMAN, checked_type, notes_of_tests

@@ -34,7 +34,8 @@ def test_probabilities_are_differences_of_the_distribution(link):
     family, response, eta = rows(link)
     bounds = np.concatenate([[-np.inf], CUTS, [np.inf]])
     below = LAWS[link](bounds[None] - eta[:, None])
-    assert_allclose(family.probabilities(eta, omega()), np.diff(below, axis=1), rtol=1e-11, atol=1e-15)
+    shares = family.probabilities(eta, omega())
+    assert_allclose(shares, np.diff(below, axis=1), rtol=1e-11, atol=1e-15)
     density = family.density(response, eta, omega(), 0).values[0]
     picked = np.diff(below, axis=1)[np.arange(len(eta)), response.y.astype(int)]
     assert_allclose(np.exp(density), picked, rtol=1e-11, atol=1e-15)

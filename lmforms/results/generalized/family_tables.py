@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..glmm.estimate import GeneralizedEstimate
-from ..glmm.families.labels import family_label
-from ..support.arrays import FloatArray
-from ..tables.result_table import ResultTable
-from .generalized_rows import estimate_of
-from .state import FitState
+from ...glmm.estimate import GeneralizedEstimate
+from ...glmm.families.labels import family_label
+from ...support.arrays import FloatArray
+from ...tables.result_table import ResultTable
+from ..state import FitState
+from .rows import estimate_of
 
 NATURAL_STEP = 1e-6
 """Of differences, for the derivative of a natural parameter in ω."""
@@ -58,7 +58,7 @@ def coefficient_errors(estimate: GeneralizedEstimate) -> FloatArray:
 
 def _formulas(state: FitState) -> dict[str, list[str]]:
     """Names of the coefficients of each parameter that has a formula."""
-    from ..glmm.fit import parameter_of
+    from ...glmm.fit import parameter_of
 
     family = estimate_of(state).family
     parts = state.design.auxiliary.items()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import listed
-from ..support.arrays import FloatArray
-from .fit_report import Check
-from .generalized_rows import estimate_of
-from .state import FitState
+from ...errors import listed
+from ...support.arrays import FloatArray
+from ..fit_report import Check
+from ..state import FitState
+from .rows import estimate_of
 
 NEGLIGIBLE = 1e-3
 """Relative excess of a variance, or a probability, that is as good as none."""

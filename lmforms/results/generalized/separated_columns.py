@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..data.design import Design
-from ..errors import NumericalError, listed
-from ..glmm.laplace import fixed_information
-from ..glmm.likelihood import ConditionalLikelihood
-from ..glmm.separation import favourable_signs, separation
-from ..support.arrays import FloatArray
-from .generalized_rows import estimate_of
-from .state import FitState
+from ...data.design import Design
+from ...errors import NumericalError, listed
+from ...glmm.laplace import fixed_information
+from ...glmm.likelihood import ConditionalLikelihood
+from ...glmm.separation import favourable_signs, separation
+from ...support.arrays import FloatArray
+from ..state import FitState
+from .rows import estimate_of
 
 LARGE_EFFECT = 5.0
 """Of a column over its range, on the link: odds of 150 to 1. Searches along an infinite coefficient

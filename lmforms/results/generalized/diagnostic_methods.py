@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from ..support.arguments import generator, named_arguments, one_of, whole_number
-from ..tables.result_table import ResultTable
-from . import variance_tables
-from .estimates import CommonEstimates
+from ...support.arguments import generator, named_arguments, one_of, whole_number
+from ...tables.result_table import ResultTable
+from .. import variance_tables
+from ..estimates import CommonEstimates
 
 if TYPE_CHECKING:
-    from .fit_report import FitReport
-    from .simulated_residuals import SimulatedResiduals
+    from ..fit_report import FitReport
+    from ..simulated_residuals import SimulatedResiduals
 
 SCALES = ("latent", "observation")
 
@@ -72,7 +72,7 @@ class GeneralizedDiagnostics(CommonEstimates):
         >>> fit.r2().round(3).tolist(), fit.r2("observation").round(3).tolist()
         ([0.085, 0.187], [0.037, 0.083])
         """
-        from .generalized_shares import generalized_r2
+        from .variance_shares import generalized_r2
 
         return generalized_r2(self.state, one_of("scale", scale, SCALES))
 
@@ -105,7 +105,7 @@ class GeneralizedDiagnostics(CommonEstimates):
         >>> fit.icc()["adjusted"].round(3).tolist()
         [0.111, 0.111]
         """
-        from .generalized_shares import generalized_icc
+        from .variance_shares import generalized_icc
 
         return generalized_icc(self.state, one_of("scale", scale, SCALES))
 
@@ -160,7 +160,7 @@ class GeneralizedDiagnostics(CommonEstimates):
         >>> bool(found.scaled.between(0, 1).all()), list(found.tests.index)
         (True, ['uniformity', 'dispersion', 'outliers'])
         """
-        from .generalized_simulations import generalized_residuals
+        from .simulations import generalized_residuals
 
         return generalized_residuals(
             self.state,
@@ -210,7 +210,7 @@ class GeneralizedDiagnostics(CommonEstimates):
         >>> report.ok, report.table.loc["Laplace approximation", "status"]
         (True, 'ok')
         """
-        from .generalized_checks import checked_generalized
+        from .checks import checked_generalized
 
         found = checked_generalized(
             self.state, whole_number("n", n, least=1), generator("seed", seed)

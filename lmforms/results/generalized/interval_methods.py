@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..support.arguments import flag, named_arguments, one_of, proportion, whole_number
-from .estimates import CommonEstimates
+from ...support.arguments import flag, named_arguments, one_of, proportion, whole_number
+from ..estimates import CommonEstimates
 
 if TYPE_CHECKING:
-    from ..inference.bootstrap.replicate_table import Bootstrap
-    from ..inference.profile.profile import Profile
-    from ..tables.result_table import ResultTable
+    from ...inference.bootstrap.replicate_table import Bootstrap
+    from ...inference.profile.profile import Profile
+    from ...tables.result_table import ResultTable
 
 
 class GeneralizedIntervals(CommonEstimates):
@@ -74,7 +74,7 @@ class GeneralizedIntervals(CommonEstimates):
         period[T.4]          -2.418 -0.743
         sd(Intercept | herd)  0.372  1.108
         """
-        from ..inference.intervals import INTERVALS, IntervalOptions
+        from ...inference.intervals import INTERVALS, IntervalOptions
 
         chosen = one_of("method", method, tuple(INTERVALS))
         options = IntervalOptions(
@@ -139,7 +139,7 @@ class GeneralizedIntervals(CommonEstimates):
                               lower  upper
         sd(Intercept | herd)  0.346    1.1
         """
-        from ..inference.profile.profiles_of_fit import profile_of
+        from ...inference.profile.profiles_of_fit import profile_of
 
         return profile_of(self.state, which, limit, progress=flag("progress", progress))
 
@@ -201,8 +201,8 @@ class GeneralizedIntervals(CommonEstimates):
         >>> found.table.shape, found.n_failed
         ((50, 5), 0)
         """
-        from ..inference.bootstrap.run import bootstrap
-        from ..inference.bootstrap.statistics import Statistic
+        from ...inference.bootstrap.run import bootstrap
+        from ...inference.bootstrap.statistics import Statistic
 
         return bootstrap(
             self.state,

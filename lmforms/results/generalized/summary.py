@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..glmm.families.labels import family_label
-from ..inference.coefficients import coefficient_table
-from ..inference.model_comparison.criteria import aic, bic
-from ..tables.number_format import fixed_decimals, signed
+from ...glmm.families.labels import family_label
+from ...inference.coefficients import coefficient_table
+from ...inference.model_comparison.criteria import aic, bic
+from ...tables.number_format import fixed_decimals, signed
+from ..quantities import singular_text, variance_components
+from ..random_parameters import random_parameters
+from ..state import FitState
+from ..summary_tables import ModelSummary
 from .family_tables import family_table
-from .generalized_rows import estimate_of
-from .quantities import singular_text, variance_components
-from .random_parameters import random_parameters
-from .state import FitState
-from .summary_tables import ModelSummary
+from .rows import estimate_of
 
 TITLE = "Generalised linear mixed model fit by maximum likelihood"
 

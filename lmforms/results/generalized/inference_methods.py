@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ModelError
-from ..support.arguments import named_arguments
-from .estimates import CommonEstimates
-from .means_methods import Names, Weights
+from ...errors import ModelError
+from ...support.arguments import named_arguments
+from ..estimates import CommonEstimates
+from ..means_methods import Names, Weights
 
 if TYPE_CHECKING:
-    from ..tables.result_table import ResultTable
-    from .state import FitState
+    from ...tables.result_table import ResultTable
+    from ..state import FitState
 
 
 class GeneralizedInference(CommonEstimates):
@@ -22,7 +22,7 @@ class GeneralizedInference(CommonEstimates):
     @cached_property
     def _with_intercept(self) -> FitState:
         """What means are made of: of an ordinal fit with an intercept for its thresholds."""
-        from ..inference.latent_scale import with_intercept
+        from ...inference.latent_scale import with_intercept
 
         return with_intercept(self.state)
 
@@ -73,7 +73,7 @@ class GeneralizedInference(CommonEstimates):
         Type III: each term averaged over the levels of the terms that contain it.
         Wald χ² tests, with the covariance of the fixed effects.
         """
-        from ..inference.terms.wald_tests import wald_table
+        from ...inference.terms.wald_tests import wald_table
 
         return wald_table(self.state, type)
 
@@ -146,7 +146,7 @@ class GeneralizedInference(CommonEstimates):
         1  period3 / period1    0.3235   0.0016
         2  period4 / period1    0.2059   0.0006
         """
-        from ..inference.means.emmeans import emmeans
+        from ...inference.means.emmeans import emmeans
 
         self._refuse_means_of_classes(kind)
         return emmeans(
@@ -199,7 +199,7 @@ class GeneralizedInference(CommonEstimates):
         ------
         ArgumentError, ColumnError, DataError, ModelError
         """
-        from ..inference.means.emmeans import emtrends
+        from ...inference.means.emmeans import emtrends
 
         return emtrends(
             self._with_intercept,
@@ -242,9 +242,11 @@ class GeneralizedInference(CommonEstimates):
         ------
         ArgumentError, ColumnError, DataError, ModelError
         """
-        from ..inference.means.emmeans import joint_tests
+        from ...inference.means.emmeans import joint_tests
 
-        return joint_tests(self._with_intercept, by, at=at, weights=weights, ddf="none", information=None)
+        return joint_tests(
+            self._with_intercept, by, at=at, weights=weights, ddf="none", information=None
+        )
 
     @named_arguments
     def average(
@@ -295,7 +297,7 @@ class GeneralizedInference(CommonEstimates):
           contrast  estimate  std_error
         0    2 - 1   -0.1142     0.0353
         """
-        from ..inference.means.emmeans import average
+        from ...inference.means.emmeans import average
 
         self._refuse_means_of_classes(kind)
         return average(

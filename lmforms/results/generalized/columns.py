@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.input_table import column_names, raw_table
-from ..data.output_table import with_columns_like
-from ..errors import ArgumentError, DataError, listed
-from ..glmm.families.base import Family
-from ..glmm.families.binomial import Binomial
-from ..glmm.families.counts import NegativeBinomial, Poisson
-from ..glmm.families.gaussian import Gaussian
-from ..glmm.families.ordinal import Ordinal
-from ..glmm.families.positive import Gamma, InverseGaussian
-from ..inference.model_comparison.criteria import aic, bic, npar
-from ..support.arrays import FloatArray
-from ..tables.result_table import ResultTable
-from .generalized_predictions import changing_mean, omega_of_rows
-from .generalized_rows import estimate_of, expected, fitted_means, residuals
-from .predict import rows_of
-from .state import FitState
+from ...data.input_table import column_names, raw_table
+from ...data.output_table import with_columns_like
+from ...errors import ArgumentError, DataError, listed
+from ...glmm.families.base import Family
+from ...glmm.families.binomial import Binomial
+from ...glmm.families.counts import NegativeBinomial, Poisson
+from ...glmm.families.gaussian import Gaussian
+from ...glmm.families.ordinal import Ordinal
+from ...glmm.families.positive import Gamma, InverseGaussian
+from ...inference.model_comparison.criteria import aic, bic, npar
+from ...support.arrays import FloatArray
+from ...tables.result_table import ResultTable
+from ..predict import rows_of
+from ..state import FitState
+from .predictions import changing_mean, omega_of_rows
+from .rows import estimate_of, expected, fitted_means, residuals
 
 RATIOS = {"logit": "odds", "log": "means", "cloglog": "hazards"}
 """What the exponential of a coefficient is a ratio of, by the name of the link."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..errors import ModelError
-from ..inference.diagnostics.generalized_variance import generalized_parts
-from ..tables.result_table import ResultTable
-from .fit_report import Check
-from .generalized_rows import estimate_of
-from .state import FitState
-from .variance_tables import ALL_GROUPS
+from ...errors import ModelError
+from ...inference.diagnostics.generalized_variance import generalized_parts
+from ...tables.result_table import ResultTable
+from ..fit_report import Check
+from ..state import FitState
+from ..variance_tables import ALL_GROUPS
+from .rows import estimate_of
 
 
 def generalized_r2(state: FitState, scale: str) -> pd.Series:

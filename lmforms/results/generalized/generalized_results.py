@@ -11,25 +11,25 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..data.align import in_row_order
-from ..data.frame import real_array
-from ..errors import DataError
-from ..support.arguments import flag, generator, named_arguments, one_of, proportion, whole_number
-from . import generalized_rows
-from .generalized_comparisons import GeneralizedComparisons
-from .generalized_diagnostics import GeneralizedDiagnostics
-from .generalized_inference import GeneralizedInference
-from .generalized_interval_methods import GeneralizedIntervals
-from .generalized_plots import GeneralizedPlots
-from .generalized_rows import RESIDUAL_KINDS, estimate_of
-from .generalized_tables import GeneralizedTables
-from .prediction_intervals import INTERVALS
-from .unknown_names import UnknownNames
+from ...data.align import in_row_order
+from ...data.frame import real_array
+from ...errors import DataError
+from ...support.arguments import flag, generator, named_arguments, one_of, proportion, whole_number
+from ..prediction_intervals import INTERVALS
+from ..unknown_names import UnknownNames
+from . import rows
+from .comparison_methods import GeneralizedComparisons
+from .diagnostic_methods import GeneralizedDiagnostics
+from .inference_methods import GeneralizedInference
+from .interval_methods import GeneralizedIntervals
+from .plot_methods import GeneralizedPlots
+from .rows import RESIDUAL_KINDS, estimate_of
+from .table_methods import GeneralizedTables
 
 if TYPE_CHECKING:
-    from ..data.observed_response import ObservedResponse
-    from ..tables.result_table import ResultTable
-    from .summary_tables import ModelSummary
+    from ...data.observed_response import ObservedResponse
+    from ...tables.result_table import ResultTable
+    from ..summary_tables import ModelSummary
 
 
 class GeneralizedResults(
@@ -76,7 +76,7 @@ class GeneralizedResults(
 
     @cached_property
     def _tests(self) -> ResultTable:
-        from ..inference.coefficients import coefficient_table
+        from ...inference.coefficients import coefficient_table
 
         return coefficient_table(self.state, "none")
 
@@ -108,7 +108,7 @@ class GeneralizedResults(
         ------
         ArgumentError, ColumnError
         """
-        from ..inference.coefficients import contrast_table
+        from ...inference.coefficients import contrast_table
 
         return contrast_table(self.state, L, "none", None, joint=joint, level=level)
 
@@ -145,7 +145,7 @@ class GeneralizedResults(
     @property
     def fittedvalues(self) -> pd.Series:
         """Means at the modes of the random effects, on the index of the data."""
-        values = generalized_rows.fitted_means(self.state)
+        values = rows.fitted_means(self.state)
         return pd.Series(values, index=self.state.design.index, name="fitted")
 
     @property
@@ -183,7 +183,7 @@ class GeneralizedResults(
         Dunn, Smyth (1996), *Randomized quantile residuals*, J. Comput. Graph. Stat. 5(3).
         """
         chosen = one_of("kind", kind, RESIDUAL_KINDS)
-        values = generalized_rows.residuals(self.state, chosen, generator("seed", seed))
+        values = rows.residuals(self.state, chosen, generator("seed", seed))
         return pd.Series(values, index=self.state.design.index, name="residual")
 
     @named_arguments
@@ -262,7 +262,7 @@ class GeneralizedResults(
         >>> fit.predict(new, random="none", average=True).round(2).tolist()
         [0.22, 0.06]
         """
-        from .generalized_predictions import predicted
+        from .predictions import predicted
 
         one_of("kind", kind, ("response", "link"))
         if interval is not None:
@@ -307,7 +307,7 @@ class GeneralizedResults(
         """
         count = whole_number("n", n, least=1)
         chosen = one_of("random", random, ("new", "fitted"))
-        values = generalized_rows.simulated(
+        values = rows.simulated(
             self.state, count, generator("seed", seed), new_effects=chosen == "new"
         )
         columns = [f"sim_{i}" for i in range(1, count + 1)]
@@ -358,7 +358,7 @@ class GeneralizedResults(
         level : float, optional
             Of confidence limits of the fixed effects; none are shown by default.
         """
-        from .generalized_summary import summarize_generalized
+        from .summary import summarize_generalized
 
         level = None if level is None else proportion("level", level)
         return summarize_generalized(self.state, level)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy.typing as npt
 
-from ..control import Control, control_of
-from ..data.changed_formula import ModelChanges
-from ..errors import ArgumentError, ModelError
-from ..glmm.families.lookup import family_of
-from ..glmm.families.zeros import ZeroInflated
-from ..glmm.fit import parameter_of, response_kind
-from ..support.arguments import UNCHANGED, named_arguments
-from .estimates import CommonEstimates
-from .generalized_rows import estimate_of
+from ...control import Control, control_of
+from ...data.changed_formula import ModelChanges
+from ...errors import ArgumentError, ModelError
+from ...glmm.families.lookup import family_of
+from ...glmm.families.zeros import ZeroInflated
+from ...glmm.fit import parameter_of, response_kind
+from ...support.arguments import UNCHANGED, named_arguments
+from ..estimates import CommonEstimates
+from .rows import estimate_of
 
 if TYPE_CHECKING:
-    from ..tables.result_table import ResultTable
+    from ...tables.result_table import ResultTable
 
 
 class GeneralizedComparisons(CommonEstimates):
@@ -176,7 +176,7 @@ control, context
         <none>         5 -92.026        NaN  NaN
         (1 | herd)     4 -99.029     14.006  1.0
         """
-        from ..inference.model_comparison.single_terms import ranova
+        from ...inference.model_comparison.single_terms import ranova
 
         return ranova(self.state)
 
@@ -212,7 +212,7 @@ control, context
         <none>     5  -92.026        NaN  NaN
         period     2 -104.831      25.61  3.0
         """
-        from ..inference.model_comparison.single_terms import drop1
+        from ...inference.model_comparison.single_terms import drop1
 
         return drop1(self.state, test)
 

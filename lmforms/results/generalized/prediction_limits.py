@@ -18,19 +18,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from ..data.design_rows import DesignRows
-from ..glmm.fit import parameter_of
-from ..glmm.population import MeanFunction
-from ..glmm.predictive import predictive_quantiles
-from ..inference.predictions.predictor_errors import (
+from ...data.design_rows import DesignRows
+from ...glmm.fit import parameter_of
+from ...glmm.population import MeanFunction
+from ...glmm.predictive import predictive_quantiles
+from ...inference.predictions.predictor_errors import (
     PredictorErrors,
     predictor_errors,
     unknown_variance,
 )
-from ..support.arrays import FloatArray
-from .generalized_rows import estimate_of
-from .prediction_intervals import COLUMNS, refuse_new_places
-from .state import FitState
+from ...support.arrays import FloatArray
+from ..prediction_intervals import COLUMNS, refuse_new_places
+from ..state import FitState
+from .rows import estimate_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.align import in_row_order
-from ..data.design_rows import DesignRows
-from ..data.output_table import column_like, table_like
-from ..errors import ArgumentError, DataError, ModelError
-from ..glmm.families.base import Family
-from ..glmm.families.ordinal import Ordinal
-from ..glmm.fit import parameter_of
-from ..glmm.population import MeanFunction
-from ..support.arrays import FloatArray
-from .generalized_intervals import PredictedRows, confidence_columns, prediction_columns
-from .generalized_rows import estimate_of
-from .predict import chosen_terms, rows_of
-from .prediction_intervals import LEVEL
-from .state import FitState
+from ...data.align import in_row_order
+from ...data.design_rows import DesignRows
+from ...data.output_table import column_like, table_like
+from ...errors import ArgumentError, DataError, ModelError
+from ...glmm.families.base import Family
+from ...glmm.families.ordinal import Ordinal
+from ...glmm.fit import parameter_of
+from ...glmm.population import MeanFunction
+from ...support.arrays import FloatArray
+from ..predict import chosen_terms, rows_of
+from ..prediction_intervals import LEVEL
+from ..state import FitState
+from .prediction_limits import PredictedRows, confidence_columns, prediction_columns
+from .rows import estimate_of
 
 
 def predicted(
@@ -93,8 +93,8 @@ def _check(
         average or interval == "prediction" or (interval is not None and kind == "response")
     ):
         raise ModelError(
-            "predict: ordered classes have probabilities, not a mean: intervals are there for the linear predictor, "
-            "kind='link' and interval='confidence'."
+            "predict: ordered classes have probabilities, not a mean: intervals are there for the "
+            "linear predictor, kind='link' and interval='confidence'."
         )
     if kind == "link" and interval == "prediction":
         raise ArgumentError(

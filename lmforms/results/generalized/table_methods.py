@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
-from ..errors import ArgumentError
-from ..support.arguments import flag, named_arguments, proportion
-from .estimates import CommonEstimates
+from ...errors import ArgumentError
+from ...support.arguments import flag, named_arguments, proportion
+from ..estimates import CommonEstimates
 
 if TYPE_CHECKING:
-    from ..tables.result_table import ResultTable
+    from ...tables.result_table import ResultTable
 
 
 class GeneralizedTables(CommonEstimates):
@@ -79,8 +79,8 @@ class GeneralizedTables(CommonEstimates):
         ----------------------------------------
         ran_pars  herd   sd__Intercept    0.6423
         """
-        from .generalized_columns import as_ratios, check_ratios
-        from .tidy_tables import effect_kinds, tidy_table
+        from ..tidy_tables import effect_kinds, tidy_table
+        from .columns import as_ratios, check_ratios
 
         kinds = effect_kinds(effects)
         ratios = flag("exponentiate", exponentiate)
@@ -119,7 +119,7 @@ class GeneralizedTables(CommonEstimates):
         ----------------------------------------------------------
           56      1  −92.03  194.05  204.18     73.47           51
         """
-        from .generalized_columns import glance_generalized
+        from .columns import glance_generalized
 
         return glance_generalized(self.state)
 
@@ -172,8 +172,8 @@ class GeneralizedTables(CommonEstimates):
         0    1      1   -0.809  -1.438  -1.399  0.308
         1    1      2   -1.801   0.989  -2.391  0.142
         """
-        from .augment import augmented_rows
-        from .generalized_columns import augment_columns, augmented_new_rows
+        from ..augment import augmented_rows
+        from .columns import augment_columns, augmented_new_rows
 
         if newdata is None:
             if offset is not None or new_levels != "raise":
@@ -219,6 +219,6 @@ class GeneralizedTables(CommonEstimates):
         >>> lf.load(path).criterion == fit.criterion
         True
         """
-        from ..storage.save import save
+        from ...storage.save import save
 
         save(self.state, path)

@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ..engine.linalg.threads import limited_blas_threads
-from ..errors import ModelError, NumericalError
-from ..glmm.conditional_mode import ConditionalModel, Mode, find_mode
-from ..glmm.families.response import Response
-from ..glmm.likelihood import ConditionalLikelihood
-from ..glmm.population import MeanFunction
-from ..glmm.start import ROUGH_MODE
-from ..inference.diagnostics.distribution_tests import normality
-from ..inference.diagnostics.quantile_residuals import quantile_residuals
-from ..inference.diagnostics.variance_parts import random_variances
-from ..support.arrays import FloatArray
-from .generalized_rows import estimate_of, simulated
-from .random_effect_checks import FEWEST_EFFECTS
-from .simulated_residuals import SimulatedResiduals
-from .state import FitState
+from ...engine.linalg.threads import limited_blas_threads
+from ...errors import ModelError, NumericalError
+from ...glmm.conditional_mode import ConditionalModel, Mode, find_mode
+from ...glmm.families.response import Response
+from ...glmm.likelihood import ConditionalLikelihood
+from ...glmm.population import MeanFunction
+from ...glmm.start import ROUGH_MODE
+from ...inference.diagnostics.distribution_tests import normality
+from ...inference.diagnostics.quantile_residuals import quantile_residuals
+from ...inference.diagnostics.variance_parts import random_variances
+from ...support.arrays import FloatArray
+from ..random_effect_checks import FEWEST_EFFECTS
+from ..simulated_residuals import SimulatedResiduals
+from ..state import FitState
+from .rows import estimate_of, simulated
 
 MOST_NUMBERS = 4_000_000
 """Simulated responses that are fitted anew, times rows."""

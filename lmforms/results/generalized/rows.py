@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
-from ..glmm.estimate import GeneralizedEstimate
-from ..glmm.families.ordinal import Ordinal
-from ..inference.generalized_draws import ResponseDraws
-from ..support.arrays import FloatArray
-from .state import FitState
+from ...errors import ModelError
+from ...glmm.estimate import GeneralizedEstimate
+from ...glmm.families.ordinal import Ordinal
+from ...inference.generalized_draws import ResponseDraws
+from ...support.arrays import FloatArray
+from ..state import FitState
 
 RESIDUAL_KINDS = ("response", "pearson", "deviance", "working", "quantile")
 

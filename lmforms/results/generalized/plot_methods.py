@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..support.arguments import named_arguments
-from .estimates import CommonEstimates
+from ...support.arguments import named_arguments
+from ..estimates import CommonEstimates
 
 
 class GeneralizedPlots(CommonEstimates):
@@ -51,6 +51,6 @@ class GeneralizedPlots(CommonEstimates):
         >>> [ax.get_ylabel() for ax in fit.plot()]  # doctest: +NORMALIZE_WHITESPACE
         ['quantile residual', 'quantile residual', 'mean residual', 'random effect / its sd']
         """
-        from ..plot.check_panels import generalized_panels
+        from ...plot.check_panels import generalized_panels
 
         return generalized_panels(self, ax, seed)

@@ -6,26 +6,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import ModelError, NumericalError
-from ..glmm.families.ordinal import Ordinal
-from ..inference.diagnostics.residual_tests import dispersion
-from ..support.arrays import FloatArray
-from ..tables.number_format import p_phrase
-from . import fit_checks
+from ...errors import ModelError, NumericalError
+from ...glmm.families.ordinal import Ordinal
+from ...inference.diagnostics.residual_tests import dispersion
+from ...support.arrays import FloatArray
+from ...tables.number_format import p_phrase
+from .. import fit_checks
+from ..fit_report import SIGNIFICANT, Check, FitReport
+from ..laplace_checks import approximation
+from ..residual_checks import LEAST_DISTANCE
+from ..state import FitState
 from .family_checks import at_bound
-from .fit_report import SIGNIFICANT, Check, FitReport
-from .generalized_rows import estimate_of
-from .generalized_shares import share_facts
-from .generalized_simulations import (
+from .rows import estimate_of
+from .separated_columns import separation_text
+from .simulations import (
     SimulatedSums,
     generalized_residuals,
     shaped_effects,
     simulated_sums,
 )
-from .laplace_checks import approximation
-from .residual_checks import LEAST_DISTANCE
-from .separated_columns import separation_text
-from .state import FitState
+from .variance_shares import share_facts
 
 LEAST_RATIO = 1.2
 """Of observed and expected dispersion or zeros, below which a difference is too small to matter."""
