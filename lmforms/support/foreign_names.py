@@ -125,9 +125,12 @@ FUNCTIONS = {
         "MixedEffects mixed_model"
     ),
     "lf.lmer('y ~ x', data)  # a formula without random terms": "lm ols wls gls",
-    "lf.lmer('y ~ x + (1 | g)', data)  # only models with normal errors are there yet": (
-        "glmer glmm glmmTMB glm gee nlmer nlme BinomialBayesMixedGLM PoissonBayesMixedGLM"
+    "lf.glmer('y ~ x + (1 | g)', data, family='poisson')  # or another family": (
+        "glmmTMB gee glmer_nb mixed_model_glm BinomialBayesMixedGLM PoissonBayesMixedGLM"
     ),
+    "lf.glmer('y ~ x', data, family='poisson')  # a formula without random terms": "glm",
+    "lf.glmer('f ~ x + (1 | g)', data, family='ordinal')": "clmm clmm2 clm polr",
+    "lf.lmer('y ~ x + (1 | g)', data)  # only linear predictors are there": "nlmer nlme",
     "lf.Control()": "lmerControl lmeControl options settings",
     "pandas.read_csv('data.csv')  # a table of pandas, polars or pyarrow is what lmer takes": (
         "read_csv read_table read_parquet read_excel"

@@ -114,7 +114,8 @@ def test_the_package_answers():
         ("fixef", "write fit.params"),
         ("emmeans", "write fit.emmeans"),
         ("lmr", "Did you mean `lmer`"),
-        ("glmer", "only models with normal errors are there yet"),
+        ("glmmTMB", r"write lf\.glmer"),
+        ("gee", r"write lf\.glmer"),
     ]:
         with pytest.raises(UnknownNameError, match=answer):
             getattr(lf, name)
@@ -163,7 +164,7 @@ def test_it_is_an_attribute_error_of_the_package():
         (lambda: lf.lmer("y ~ x", DATA, REML=True), "`reml`"),
         (lambda: lf.lmer("y ~ x", DATA, groups="g"), r"\(1 \| g\)"),
         (lambda: lf.lmer("y ~ x", DATA, re_formula="~x"), r"\(x \| g\)"),
-        (lambda: lf.lmer("y ~ x", DATA, family="poisson"), "Only linear models"),
+        (lambda: lf.lmer("y ~ x", DATA, family="poisson"), r"lf\.glmer\("),
     ],
 )
 def test_arguments_of_other_packages(call, answer):

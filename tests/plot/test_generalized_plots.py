@@ -165,6 +165,7 @@ def test_every_function_has_its_place():
 @pytest.mark.parametrize("name", lf.plot.__all__)
 def test_every_function_accepts_or_refuses(name, model, recwarn):
     fit, draw = fit_of(model), getattr(lf.plot, name)
+    recwarn.clear()  # of the fit
     if name in REFUSED:
         message, options = REFUSED[name]
         with pytest.raises(LmformsError, match=message):
