@@ -20,6 +20,7 @@ from .glmm.families.lookup import family_of
 from .glmm.families.truncation import Truncated
 from .glmm.families.zeros import Hurdle, ZeroInflated
 from .glmm.fit import (
+    advice_on_failure,
     checked_nagq,
     fit_generalized,
     likelihood_of,
@@ -183,7 +184,10 @@ context
             )
         except NumericalError as error:
             reason = separation_message(self.design, likelihood)
-            raise ModelError(reason) if reason else error from None
+            if reason:
+                raise ModelError(reason) from None
+            advice = advice_on_failure(likelihood)
+            raise NumericalError(f"the model cannot be fitted: {error} {advice}") from None
         seen = self.design.observed if observed is None else observed
         assert seen is not None
         results = GeneralizedResults(self, state_of(self, estimate, seen, options))

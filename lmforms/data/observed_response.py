@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..errors import ModelError
 from ..support.arrays import FloatArray
 
 ResponseKind = Literal["counts", "continuous", "trials", "ordinal"]
@@ -44,3 +45,40 @@ class ObservedResponse:
         if self.trials is None:
             return self.y
         return self.y / np.maximum(self.trials, 1.0)
+
+    def check(self, label: str) -> None:
+        """Refuse responses for which no likelihood has a maximum.
+
+        Parameters
+        ----------
+        label : str
+            What to call the response.
+
+        Raises
+        ------
+        ModelError
+            All trials are successes or none is, all counts are 0, or a number is the same in all
+            rows.
+        """
+        y = self.y
+        if self.trials is not None:
+            total, successes = self.trials.sum(), y.sum()
+            if not total:
+                raise ModelError(
+                    f"the response {label} has no trials: their numbers are zero in all rows."
+                )
+            if successes in (0.0, total):
+                what = "a success" if successes else "a failure"
+                raise ModelError(
+                    f"the response {label}: every trial is {what}, so that the likelihood has no "
+                    "maximum."
+                )
+        elif self.kind == "counts" and not y.any():
+            raise ModelError(
+                f"all values of the response {label} are zero: the likelihood has no maximum."
+            )
+        elif self.kind == "continuous" and (y == y[0]).all():
+            raise ModelError(
+                f"the response {label} is constant ({y[0]:g}): the likelihood has no maximum, "
+                "since it grows as the dispersion goes to zero."
+            )

@@ -69,11 +69,11 @@ def observed_response(
         )
     if kind == "trials":
         response = reader.counts() if is_counts else reader.successes(weights)
-        _refuse_all_alike(response, reader.label)
     elif kind == "ordinal":
         response = reader.classes(table)
     else:
-        response = reader.numbers(kind)
+        response = ObservedResponse(kind, reader.column())
+    response.check(reader.label)
     if weights is None or (kind == "trials" and not is_counts):
         return response
     reader.check_case_weights(weights)
@@ -205,20 +205,6 @@ class _Reader:
 
     # --- other kinds --------------------------------------------------------------------------
 
-    def numbers(self, kind: ResponseKind) -> ObservedResponse:
-        """Counts, or other numbers."""
-        y = self.column()
-        if kind == "counts" and not y.any():
-            raise ModelError(
-                f"all values of the response {self.label} are zero: the likelihood has no maximum."
-            )
-        if kind == "continuous" and (y == y[0]).all():
-            raise ModelError(
-                f"the response {self.label} is constant ({y[0]:g}): the likelihood has no maximum, "
-                "since it grows as the dispersion goes to zero."
-            )
-        return ObservedResponse(kind, y)
-
     def classes(self, table: Table) -> ObservedResponse:
         """Codes of ordered classes."""
         if self.matrix.is_categorical:
@@ -261,16 +247,3 @@ class _Reader:
         if bad.any():
             way = "To leave a row out, drop it"
             self.refuse("weights must be positive and finite, not", weights, bad, way)
-
-
-def _refuse_all_alike(response: ObservedResponse, label: str) -> None:
-    """Refuse successes in all trials, or in none."""
-    assert response.trials is not None
-    total, successes = response.trials.sum(), response.y.sum()
-    if not total:
-        raise ModelError(f"the response {label} has no trials: their numbers are zero in all rows.")
-    if successes in (0.0, total):
-        what = "a success" if successes else "a failure"
-        raise ModelError(
-            f"the response {label}: every trial is {what}, so that the likelihood has no maximum."
-        )

@@ -34,6 +34,10 @@ LONGEST_EXPECTED = 1.0
 ROUNDING = 1e-13
 """Relative rise of the objective that is rounding."""
 
+SHORT_STEP = 1e-6
+"""Squared length, in units of A, of a step that is taken whatever the objective says: its terms may
+be so large that their rounding is more than the step lowers it."""
+
 
 @dataclass(frozen=True, eq=False)
 class ConditionalModel:
@@ -85,6 +89,12 @@ class Mode:
     def weights(self) -> FloatArray:
         """W = −ℓ''."""
         return -self.derivatives.values[2]
+
+    @property
+    def working_size(self) -> float:
+        """Standard deviation of a row's working response, and 1 where rows have no weight."""
+        weight = float(np.mean(np.abs(self.weights)))
+        return 1.0 / float(np.sqrt(weight)) if weight > 0.0 else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +194,7 @@ def find_mode(
         pulled = shrunk(lams, pulled)
         d_u = rows.covariance_times([x - z[..., 0] for x, z in zip(right, pulled, strict=True)])
         decrement += sum(float(np.vdot(x, d)) for x, d in zip(right, d_u, strict=True))
-        there = _stepped(model, here, (d_beta, d_u, change), coefficients)
+        there = _stepped(model, here, (d_beta, d_u, change), coefficients, decrement)
         if there is None:
             break
         here, share = there
@@ -225,9 +235,14 @@ def _first_state(
     for own in (list(u), [np.zeros_like(x) for x in u]):
         eta = fixed + rows.z_times([x @ lam.T for x, lam in zip(own, lams, strict=True)])
         found = model.likelihood.at(eta, coefficients, 3)
-        if np.isfinite(found.total):
+        if _usable(found):
             return _State(beta, own, eta, found, _penalty(rows, own))
     raise NumericalError("the likelihood of the rows is not finite.")
+
+
+def _usable(found: RowDerivatives) -> bool:
+    """Whether the likelihood and what a step needs of it are finite."""
+    return bool(np.isfinite(found.total) and np.isfinite(found.values[1:3].sum()))
 
 
 def _factored(rows: WeightedRows, weights: FloatArray, lams: Blocks) -> tuple[FloatArray, Factored]:
@@ -244,16 +259,19 @@ def _stepped(
     here: _State,
     step: tuple[FloatArray, list[FloatArray], FloatArray],
     coefficients: FloatArray,
+    decrement: float,
 ) -> tuple[_State, float] | None:
     """The state after a step in (β, u, η), halved until it is no higher, and the share taken."""
     (d_beta, d_u, change), share = step, 1.0
     most = here.objective + ROUNDING * (1.0 + abs(here.objective))
+    if decrement <= SHORT_STEP:
+        most = np.inf
     for _ in range(MOST_HALVINGS):
         u = [x + share * d for x, d in zip(here.u, d_u, strict=True)]
         eta = here.eta + share * change
         found = model.likelihood.at(eta, coefficients, 3)
         there = _State(here.beta + share * d_beta, u, eta, found, _penalty(model.rows, u))
-        if there.objective <= most:
+        if there.objective <= most and _usable(found):
             return there, share
         share *= 0.5
     return None
@@ -266,7 +284,7 @@ def expected_effects(
     beta: FloatArray,
     coefficients: FloatArray,
 ) -> list[FloatArray]:
-    """û of other parameters by its derivative at a mode, or û itself where that leads far away."""
+    """û of other parameters by its derivative at a mode, or that of b̂ where this leads far away."""
     rows, found = model.rows, at.derivatives
     change = [new - old for new, old in zip(lams, at.lams, strict=True)]
     explicit = rows.X @ (beta - at.beta)
@@ -286,8 +304,13 @@ def expected_effects(
     pulled = shrunk(at.lams, rows.gram_times(at.factor, at.weights, d_b))
     d_u = rows.covariance_times([x - z[..., 0] for x, z in zip(right, pulled, strict=True)])
     if not sum(float(np.vdot(x, d)) for x, d in zip(right, d_u, strict=True)) < LONGEST_EXPECTED:
-        return at.u
+        return same_effects(lams, at.b)
     return [u + d for u, d in zip(at.u, d_u, strict=True)]
+
+
+def same_effects(lams: Blocks, b: Sequence[FloatArray]) -> list[FloatArray]:
+    """u of given random effects b = Λu, or of what a singular λ leaves of them."""
+    return [own @ np.linalg.pinv(lam).T for own, lam in zip(b, lams, strict=True)]
 
 
 def _penalty(rows: WeightedRows, u: Sequence[FloatArray]) -> float:

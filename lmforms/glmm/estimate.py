@@ -158,7 +158,7 @@ class GeneralizedEstimate:
         try:
             return self._computed_covariance(), ""
         except NumericalError as error:
-            return np.full((len(self.optimum.psi),) * 2, np.nan), str(error)
+            return np.full((len(self.optimum.psi),) * 2, np.nan), str(error).rstrip(".")
 
     def _computed_covariance(self) -> FloatArray:
         known, objective = self._known_theta(), objective_of(self.nagq)
@@ -171,16 +171,11 @@ class GeneralizedEstimate:
         """θ that are zero in a singular λ: the criterion is even in them."""
         problem = self.problem
         known = np.zeros(problem.n_theta, dtype=bool)
-        at, size = set(self.singular), self._working_size
+        at, size = set(self.singular), self.optimum.mode.working_size
         for part, _, span in problem.parts():
             if part in at:
                 known[span] = np.abs(self.optimum.psi[span]) < self.tolerance * size
         return known
-
-    @property
-    def _working_size(self) -> float:
-        """Standard deviation of a row's working response."""
-        return 1.0 / float(np.sqrt(np.mean(np.abs(self.optimum.mode.weights))))
 
     @cached_property
     def cov_beta(self) -> FloatArray:
@@ -209,7 +204,9 @@ class GeneralizedEstimate:
     def singular(self) -> tuple[tuple[int, int], ...]:
         """Random terms whose covariance is singular, as indices (factor, part)."""
         problem = self.problem
-        theta = problem.scaled(self.optimum.psi[: problem.n_theta], 1.0 / self._working_size)
+        theta = problem.scaled(
+            self.optimum.psi[: problem.n_theta], 1.0 / self.optimum.mode.working_size
+        )
         return tuple(singular_parts(problem, theta, self.tolerance))
 
     def report(self, names: Sequence[str]) -> OptimizerReport:

@@ -23,6 +23,7 @@ from .families.base import Family, Response
 from .families.links import Link
 from .families.ordinal import LatentLink, Ordinal
 from .likelihood import ConditionalLikelihood
+from .population import UNBOUNDED_LINKS, advice_on_links
 from .problem import GeneralizedProblem, problem_of_rows
 
 MOST_NODES = 100
@@ -30,6 +31,12 @@ MOST_NODES = 100
 
 MOST_PRODUCT_NODES = 100_000
 """Nodes of a product rule, each of which evaluates all rows."""
+
+INVERSE = (
+    "Add a small number to its diagonal, such as K + 0.01 * np.eye(len(K)), or make one level of "
+    "those that are copies of each other."
+)
+"""What to do about a covariance of levels without one."""
 
 AUXILIARY = ("dispersion", "zero_inflation")
 """Arguments that are formulas of parameters beside the mean."""
@@ -41,7 +48,7 @@ def response_kind(family: Family) -> ResponseKind:
         return "ordinal"
     if family.takes_trials:
         return "trials"
-    return "counts" if family.has_zero else "continuous"
+    return "counts" if family.has_zero or family.discrete else "continuous"
 
 
 def settled_family(design: Design, family: Family, link: Link) -> tuple[Design, Family, Link]:
@@ -135,6 +142,17 @@ def checked_nagq(nagq: Any, design: Design) -> int:
     return number
 
 
+def advice_on_failure(likelihood: ConditionalLikelihood) -> str:
+    """What to try where the likelihood could not be evaluated."""
+    family, link = likelihood.family, likelihood.link.name
+    if link not in (*UNBOUNDED_LINKS, "log", family.inner):
+        return f"The {link} link has no mean for some predictors. {advice_on_links(family)}"
+    return (
+        "Look for responses or predictors of very different sizes, choose another family, or "
+        "simplify the random effects."
+    )
+
+
 def fit_generalized(
     design: Design,
     relationship: Mapping[str, Relationship],
@@ -152,7 +170,7 @@ def fit_generalized(
     """
     if nagq > 1 and relationship:
         raise ModelError("nagq: quadrature is for independent levels. Use nagq=1.")
-    priors = precisions_of(design, relationship) if relationship else []
+    priors = precisions_of(design, relationship, INVERSE) if relationship else []
     covariances = [g.covariance for g in design.groups]
     return estimate_generalized(
         _rows(design, likelihood),
@@ -173,7 +191,7 @@ def problem_of_design(
     control: Control,
 ) -> tuple[GeneralizedProblem, FloatArray]:
     """The criterion of a design, and the sizes of its priors: see :func:`.problem_of_rows`."""
-    priors = precisions_of(design, relationship) if relationship else []
+    priors = precisions_of(design, relationship, INVERSE) if relationship else []
     covariances = [g.covariance for g in design.groups]
     rows = _rows(design, likelihood)
     return problem_of_rows(rows, likelihood, design.offset, covariances, priors, control)

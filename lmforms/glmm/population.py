@@ -172,7 +172,7 @@ class MeanFunction:
                 raise ModelError(
                     f"the population has no mean: with the {self.link.name} link, normal random "
                     f"effects give linear predictors at which the {self.family.name} family has "
-                    "none. Take a link for all numbers, such as log or logit."
+                    f"none. {advice_on_links(self.family)}"
                 )
             # such a node's mean is replaced by that of the middle, and its weight is 0
             mean = self.link.mean(np.where(inside, at, eta))
@@ -202,6 +202,13 @@ class MeanFunction:
                 both.append(self.averaged(eta, variance, moved))
             of_omega.append((both[0] - both[1]) / (2.0 * FIRST_STEP))
         return first, 0.5 * second, of_omega
+
+
+def advice_on_links(family: Family) -> str:
+    """Which links have a mean for all predictors."""
+    always = UNBOUNDED_LINKS if family.inner == "logit" else ("log", "sqrt")
+    names = [f"link={name!r}" for name in family.links if name in always]
+    return f"A link for all numbers has none of that: {' or '.join(names)}."
 
 
 FIRST_STEP, SECOND_STEP = 1e-5, 1e-3

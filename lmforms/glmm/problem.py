@@ -142,7 +142,7 @@ def finite_point(psi: FloatArray, value: float, gradient: FloatArray, mode: Mode
 
 
 def start_predictors(problem: GeneralizedProblem) -> list[FloatArray]:
-    """Values of η less offset to start from, the better ones first."""
+    """Values of η less offset to start from."""
     model = problem.model
     likelihood = model.likelihood
     mean = likelihood.family.start_mean(likelihood.response)

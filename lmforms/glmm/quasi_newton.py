@@ -15,6 +15,10 @@ LEAST_RADIUS_AT_FIRST = 2.0
 """Standard errors that the first step may go, at least; with many levels even a good start is
 hundreds of them from the optimum."""
 
+NEAR = 1e-6
+"""Differences of the function that its gradient judges: the terms of which it is a sum may be so
+large that their rounding is about as much."""
+
 LEAST_CURVATURE_ALONG_STEP = 1e-8
 """Relative curvature along a step below which the matrix is not updated."""
 
@@ -89,6 +93,7 @@ def quasi_newton(
     tolerance: float,
     most_evaluations: int,
     radius: float = LEAST_RADIUS_AT_FIRST,
+    sizes: FloatArray | float = 1.0,
 ) -> SearchEnd:
     """Minimise from a start.
 
@@ -103,17 +108,21 @@ def quasi_newton(
     most_evaluations : int
     radius : float
         Standard errors that the first step may go.
+    sizes : ndarray (m,)
+        Usual ones of the parameters, relative to which a direction may be flat.
     """
     here, H = start, information.copy()
     count, trace = 0, [start.value]
     while True:
         scale = np.sqrt(np.abs(H.diagonal()))
-        model = QuadraticModel.of(LocalModel(here.gradient, H, scale))  # type: ignore[arg-type]
+        own = LocalModel(here.gradient * sizes, sizes * (H * sizes).T, scale * sizes)
+        model = QuadraticModel.of(own)  # type: ignore[arg-type]
         if model.decrement < tolerance:
             return SearchEnd(here, H, True, model.decrement, count, tuple(trace))
         if count >= most_evaluations or radius < LEAST_RADIUS:
             return SearchEnd(here, H, False, model.decrement, count, tuple(trace))
         step, length, predicted = model.step(radius)
+        step = step * sizes
         count += 1
         try:
             there = evaluate(here.psi + step, here)
@@ -124,15 +133,16 @@ def quasi_newton(
         ratio = (here.value - there.value) / predicted
         H = updated(H, step, there.gradient - here.gradient)
         radius = next_radius(radius, length, ratio)
-        if ratio > 0.0 or _is_rounding(here, there, predicted):
+        if ratio > 0.0 or _is_rounding(here, there, predicted, scale):
             here = there
 
 
-def _is_rounding(here: Point, there: Point, predicted: float) -> bool:
-    """Whether values are too near to compare, and the slope has become smaller."""
-    eps = 1e3 * np.finfo(float).eps * (1.0 + abs(here.value))
-    smaller = np.abs(there.gradient).max() < np.abs(here.gradient).max()
-    return bool(predicted < eps and abs(here.value - there.value) < 10.0 * eps and smaller)
+def _is_rounding(here: Point, there: Point, predicted: float, scale: FloatArray) -> bool:
+    """Whether values are too near to compare, and the slope in standard errors is smaller."""
+    near = max(NEAR, 1e3 * np.finfo(float).eps * (1.0 + abs(here.value)))
+    own = np.where(scale > 0.0, scale, 1.0)
+    before, after = (np.abs(g / own).max() for g in (here.gradient, there.gradient))
+    return bool(predicted < near and there.value - here.value < near and after < before)
 
 
 def updated(H: FloatArray, step: FloatArray, change: FloatArray) -> FloatArray:

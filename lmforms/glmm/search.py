@@ -36,7 +36,7 @@ MOST_RESTARTS = 4
 CONVERGED = "converged"
 STOPPED = "stopped after {} evaluations before converging: raise Control(max_evaluations=…)"
 STALLED = (
-    "no step lowers the criterion, but its gradient is not zero: rescale the predictors, or "
+    "no step lowers the criterion, but its gradient is not zero: choose another link or family, or "
     "simplify the random effects"
 )
 
@@ -99,7 +99,7 @@ def search(
         The criterion cannot be evaluated at the start.
     """
     mode, coefficients = fixed_effects_fit(problem)
-    sizes = _usual_sizes(problem, mode)
+    size = mode.working_size  # usual for θ and β
     if start is None:
         theta, coefficients, mode = em_rounds(
             problem, start_theta(problem, mode), coefficients, mode
@@ -107,19 +107,18 @@ def search(
     else:
         theta = start
     last, most = control.tolerance * TOLERANCE_SHARE, control.max_evaluations
-    others = np.ones(len(coefficients))
     if objective is None:
-        run = _Search(problem, profile_point, np.append(sizes, others))
+        run = _Search(problem, profile_point, size, joint=True)
         first = run.first(theta, coefficients, mode)
-        return _optimum(problem, run, run.minimum(first, last, most), joint=True)
+        return _optimum(problem, run, run.minimum(first, last, most), most, joint=True)
     m, p = problem.n_theta, problem.p
-    run = _Search(problem, objective, np.concatenate([sizes, np.ones(p), others]))
+    run = _Search(problem, objective, size)
     begin = run.first(theta, np.append(mode.beta, coefficients), mode)
     found = begin.state
     assert isinstance(found, Mode)
     known = np.zeros((len(begin.psi), len(begin.psi)))
     known[m : m + p, m : m + p] = 2.0 * fixed_information(problem.model.rows, found)
-    return _optimum(problem, run, run.minimum(begin, last, most, known))
+    return _optimum(problem, run, run.minimum(begin, last, most, known), most)
 
 
 def search_near(
@@ -159,26 +158,28 @@ def search_near(
         joint=True,
         tolerance=ROUGH_MODE,
     )
-    sizes = _usual_sizes(problem, mode)
     joint = objective is None
-    p = 0 if joint else problem.p
-    run = _Search(
-        problem,
-        objective or profile_point,
-        np.concatenate([sizes, np.ones(p), np.ones(len(coefficients))]),
-    )
+    run = _Search(problem, objective or profile_point, mode.working_size, joint=joint)
     begin = run.first(theta, coefficients if joint else np.append(mode.beta, coefficients), mode)
-    end = run.minimum(begin, control.tolerance, control.max_evaluations, curvature=at.information)
-    return _optimum(problem, run, end, joint=joint)
+    most = control.max_evaluations
+    end = run.minimum(begin, control.tolerance, most, curvature=at.information)
+    return _optimum(problem, run, end, most, joint=joint)
 
 
 class _Search:
     """One criterion, with the evaluations that it has taken."""
 
     def __init__(
-        self, problem: GeneralizedProblem, objective: Objective, sizes: FloatArray
+        self,
+        problem: GeneralizedProblem,
+        objective: Objective,
+        size: float,
+        *,
+        joint: bool = False,
     ) -> None:
-        self.problem, self.objective, self.sizes = problem, objective, sizes
+        self.problem, self.objective = problem, objective
+        of_predictor = problem.n_theta + (0 if joint else problem.p)
+        self.sizes = np.append(np.full(of_predictor, size), np.ones(problem.n_coefficients))
         self.count, self.trace = 0, tuple[float, ...]()
 
     def evaluate(self, psi: FloatArray, near: Point) -> Point:
@@ -225,14 +226,17 @@ class _Search:
                 tolerance=tolerance,
                 most_evaluations=max(1, most - self.count),
                 radius=self._first_radius(begin, information),
+                sizes=self.sizes,
             )
             bounded = self._on_boundary(end.point)
-            if bounded is None:
+            if bounded is not None:
+                begin, information = bounded, self._first_curvature(bounded, known)
+                begin = self._below_saddle(begin, information) or begin
+                continue
+            down = self._below_saddle(end.point, end.information)
+            if down is None:
                 break
-            begin, information = bounded, self._first_curvature(bounded, known)
-            down = self._below_saddle(begin, information)
-            if down is not None:
-                begin = down
+            begin, information = down, self._first_curvature(down, known)
         return replace(end, evaluations=self.count)
 
     def _first_radius(self, at: Point, information: FloatArray) -> float:
@@ -296,19 +300,19 @@ class _Search:
         raise NumericalError("the criterion cannot be evaluated beside these parameters.")
 
 
-def _usual_sizes(problem: GeneralizedProblem, mode: Mode) -> FloatArray:
-    """Of each θ, from a single row's working response."""
-    return np.full(problem.n_theta, 1.0 / np.sqrt(np.mean(np.abs(mode.weights))))
-
-
 def _optimum(
-    problem: GeneralizedProblem, search: _Search, end: SearchEnd, joint: bool = False
+    problem: GeneralizedProblem,
+    search: _Search,
+    end: SearchEnd,
+    most: int,
+    joint: bool = False,
 ) -> GeneralizedOptimum:
     point, mode = end.point, end.point.state
     assert isinstance(mode, Mode)
     message = CONVERGED
     if not end.converged:
-        message = STOPPED.format(search.count) if search.count else STALLED
+        stopped = search.count >= most
+        message = STOPPED.format(search.count) if stopped else STALLED
     m = problem.n_theta
     psi = point.psi
     if joint:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
-from .conditional_mode import Mode, find_mode
+from .conditional_mode import Mode, find_mode, same_effects
 from .problem import GeneralizedProblem, start_predictors
 
 START_SHARE = 0.5
@@ -34,10 +34,17 @@ def fixed_effects_fit(problem: GeneralizedProblem) -> tuple[Mode, FloatArray]:
     model = problem.model
     likelihood, X = model.likelihood, model.rows.X
     zero = [np.zeros((f.k, f.k)) for f in model.rows.factors]
-    coefficients = likelihood.start_coefficients(likelihood.family.start_mean(likelihood.response))
+    # of a common mean: responses themselves as means would leave no dispersion
+    mean = likelihood.family.start_mean(likelihood.response)
+    coefficients = likelihood.start_coefficients(np.full_like(mean, np.mean(mean)))
     failed: NumericalError | None = None
-    for eta in start_predictors(problem):
-        beta = _least_squares(X, eta)
+
+    def height(beta: FloatArray) -> float:
+        total = likelihood.at(model.offset + X @ beta, coefficients, 0).total
+        return total if np.isfinite(total) else -np.inf
+
+    starts = [_least_squares(X, eta) for eta in start_predictors(problem)]
+    for beta in sorted(starts, key=height, reverse=True):
         try:
             for _ in range(PARAMETER_ROUNDS):
                 u = problem.no_effects()
@@ -69,12 +76,13 @@ def em_rounds(
     """
     near = mode
     for _ in range(EM_ROUNDS):
+        lams = problem.lams(theta)
         near = find_mode(
             problem.model,
-            problem.lams(theta),
+            lams,
             near.beta,
             coefficients,
-            near.u,
+            same_effects(lams, near.b),
             joint=True,
             tolerance=ROUGH_MODE,
         )
@@ -91,6 +99,6 @@ def em_rounds(
 
 def start_theta(problem: GeneralizedProblem, mode: Mode) -> FloatArray:
     """θ with a common standard deviation in bases of unit mean squares."""
-    size = START_SHARE / np.sqrt(np.mean(np.abs(mode.weights)))
+    size = START_SHARE * mode.working_size
     theta = np.concatenate([np.empty(0), *(c.start() for c in problem.covariances)])
-    return problem.scaled(theta, float(size))
+    return problem.scaled(theta, size)

@@ -14,6 +14,9 @@ HESSIAN_STEP = 1e-4
 """Of forward differences for the Hessian, in standard errors: gradients have ten digits, and a
 standard error is off by less than 10⁻⁴ of it."""
 
+LEAST_CURVATURE = 1e-4
+"""Of a parameter relative to 1 + ψ², below which its step is not made longer."""
+
 LEAST_EIGENVALUE = 1e-9
 """Smallest eigenvalue of the scaled second derivatives that counts as positive."""
 
@@ -68,7 +71,8 @@ def _hessian(
 ) -> FloatArray:
     """∂²d by differences of the exact gradient."""
     H = np.empty((len(psi), len(psi)))
-    spread = np.sqrt(2.0 / np.maximum(at.information.diagonal(), 1e-300))
+    curvature = np.abs(at.information.diagonal())
+    spread = np.sqrt(2.0 / np.maximum(curvature, LEAST_CURVATURE / (1.0 + psi * psi)))
     for i, size in enumerate(HESSIAN_STEP * spread):
         there = psi.copy()
         there[i] += size
@@ -82,8 +86,11 @@ def _inverse_of_free(H: FloatArray, known: BoolArray) -> FloatArray:
     out = np.zeros_like(H)
     own = H[np.ix_(free, free)]
     scale = np.sqrt(np.abs(own.diagonal()))
-    values, vectors = np.linalg.eigh(own / np.outer(scale, scale))
-    if not values.min(initial=1.0) > LEAST_EIGENVALUE:
+    usable = bool(np.isfinite(own).all() and (scale > 0.0).all())
+    if usable:
+        values, vectors = np.linalg.eigh(own / np.outer(scale, scale))
+        usable = values.min(initial=1.0) > LEAST_EIGENVALUE
+    if not usable:
         raise NumericalError(
             "no standard errors: the second derivatives of the log-likelihood are not those of a "
             "maximum. Some parameter has no finite estimate, or cannot be told from others: "

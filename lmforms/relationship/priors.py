@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -33,15 +34,24 @@ def priors_of(design: Design, relationship: Mapping[str, Relationship]) -> list[
     return _by_group(design, relationship, prior_of) if relationship else []
 
 
-def precisions_of(design: Design, relationship: Mapping[str, Relationship]) -> list[Prior]:
+def precisions_of(
+    design: Design, relationship: Mapping[str, Relationship], advice: str
+) -> list[Prior]:
     """K⁻¹ of each grouping factor.
+
+    Parameters
+    ----------
+    design : Design
+    relationship : mapping of str to Relationship
+    advice : str
+        What to do where there is none.
 
     Raises
     ------
     RelationshipError
         A covariance has no inverse to working precision, or is too large to be inverted.
     """
-    return _by_group(design, relationship, _precision)
+    return _by_group(design, relationship, partial(_precision, advice))
 
 
 def _by_group(
@@ -74,14 +84,13 @@ def prior_of(name: str, form: Representation) -> Prior:
     return Root(root if isinstance(root, np.ndarray) else root.tocsr(), form.mean_variance())
 
 
-def _precision(name: str, form: Representation) -> Prior:
+def _precision(advice: str, name: str, form: Representation) -> Prior:
     import scipy.sparse as sp
 
     try:
         matrix = inverse_of(form)
     except RelationshipError as exc:
         raise RelationshipError(
-            f"relationship of `{name}`: fit.matrices needs the inverse of K, which {exc} The "
-            "equations of such a model are in lmforms.mme."
+            f"relationship of `{name}`: the inverse of K is needed, which {exc} {advice}"
         ) from None
     return Precision(sp.csc_matrix(matrix), form.mean_variance())

@@ -56,7 +56,8 @@ def model_matrices(state: FitState) -> ModelMatrices:
         )
     design, estimate = state.design, state.estimate
     index, factors = design.index, relative_factors(state)
-    priors = precisions_of(design, state.relationship)
+    advice = "fit.matrices needs it; the equations of such a model are in lmforms.mme."
+    priors = precisions_of(design, state.relationship, advice)
     priors = priors or [Identity()] * len(design.groups)
     lambdas, templates, precisions, effects = [], [], [], []
     n_theta = 0

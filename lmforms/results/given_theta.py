@@ -11,12 +11,12 @@ from ..data.frame import real_array
 from ..data.theta_order import theta_by_group
 from ..errors import ArgumentError, DataError
 from ..support.arrays import FloatArray
-from .model_results import MixedModelResults
+from .estimates import CommonEstimates
 
 
 def checked_theta(design: Design, start: Any, name: str = "start") -> list[FloatArray]:
     """θ by grouping factor, from an array in the order of the formula or from a fit."""
-    if isinstance(start, MixedModelResults):
+    if isinstance(start, CommonEstimates):
         start = start.theta
     try:
         theta = real_array(name, start)

@@ -33,11 +33,13 @@ def warn_of_status(results: MixedModelResults, message: str) -> None:
 
 def warn_of_generalized(results: GeneralizedResults) -> None:
     """The same for a generalised model."""
-    message = results.state.estimate.message
+    message, separated = results.state.estimate.message, separation_text(results.state)
+    # without a finite predictor, no variance is large or small
+    singular = "" if separated else results.singular_message
     _warn(
         ("" if results.converged else f"not converged: {message}.", ConvergenceWarning),
-        (results.singular_message, SingularWarning),
-        (separation_text(results.state), SeparationWarning),
+        (singular, SingularWarning),
+        (separated, SeparationWarning),
         (bound_message(results.state), BoundWarning),
     )
 

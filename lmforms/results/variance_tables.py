@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from ..errors import ModelError
+from ..errors import ModelError, NumericalError
 from ..inference.diagnostics.principal_components import random_components
 from ..inference.diagnostics.variance_inflation import Inflation, variance_inflation
 from ..inference.diagnostics.variance_parts import variance_parts
@@ -87,7 +88,15 @@ def random_pca(state: FitState) -> ResultTable:
 
 
 def fixed_inflation(state: FitState) -> tuple[Inflation, ...]:
-    """Variance inflation of the terms that have coefficients, the intercept left out."""
+    """Variance inflation of the terms that have coefficients, the intercept left out.
+
+    Raises
+    ------
+    NumericalError
+        There are no standard errors.
+    """
+    if not np.isfinite(state.estimate.cov_beta).all():
+        raise NumericalError("vif: the fit has no standard errors.")
     terms = {
         name: columns
         for name, columns in state.design.fixed_terms.items()
@@ -101,8 +110,8 @@ def vif_table(state: FitState) -> ResultTable:
 
     Raises
     ------
-    ModelError
-        There are no fixed effects but the intercept.
+    ModelError, NumericalError
+        There are no fixed effects but the intercept, or no standard errors.
     """
     found = fixed_inflation(state)
     if not found:

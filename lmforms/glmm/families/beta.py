@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import betainc, expit, polygamma
+from scipy.special import betainc, expit, ndtr, polygamma
 
 from ...support.arrays import BoolArray, FloatArray
 from .base import Family, Response, Rows
@@ -122,4 +122,7 @@ class Beta(Family):
     ) -> tuple[FloatArray, FloatArray]:
         size = np.exp(self.complete(omega)[0])
         below = betainc(size * mean, size * (1.0 - mean), response.y)
+        with np.errstate(all="ignore"):  # none is found for the largest precisions
+            away = (response.y - mean) / np.sqrt(mean * (1.0 - mean) / (1.0 + size))
+            below = np.where(np.isnan(below), ndtr(away), below)
         return below, below

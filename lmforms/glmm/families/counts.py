@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import betainc, expit, gammaincc
+from scipy.special import betaincc, expit, gammaincc
 
 from ...support.arrays import BoolArray, FloatArray
 from .base import Family, Response, Rows
@@ -21,6 +21,10 @@ from .special import (
 
 # R's start of counts of 0, whose logarithm is needed
 _ABOVE_ZERO = 0.1
+
+
+LARGEST_SIZE = 1e100
+"""Of a negative binomial distribution function: that of Poisson long before."""
 
 
 def log_count(response: Response) -> FloatArray:
@@ -131,9 +135,10 @@ class _NegativeBinomial(_Counts):
         self, response: Response, mean: FloatArray, omega: Sequence[FloatArray]
     ) -> tuple[FloatArray, FloatArray]:
         y, size = response.y, self._size(mean, self.complete(omega)[0])
-        share = size / (size + mean)
-        below = np.where(y > 0.0, betainc(size, np.maximum(y, 1.0), share), 0.0)
-        return below, np.asarray(betainc(size, y + 1.0, share))
+        size = np.minimum(size, LARGEST_SIZE)
+        share = mean / (mean + size)  # its complement, near 1, has lost the digits of large sizes
+        below = np.where(y > 0.0, betaincc(np.maximum(y, 1.0), size, share), 0.0)
+        return below, np.asarray(betaincc(y + 1.0, size, share))
 
 
 def _log_mass(

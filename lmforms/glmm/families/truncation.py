@@ -15,6 +15,11 @@ from ...errors import ArgumentError
 from ...support.arrays import BoolArray, FloatArray
 from .base import Family, LogDensity, Response, Rows, composed, inner_of, unbounded
 
+MODERATE = {"size": 10.0, "dispersion": 0.1, "precision": 10.0}
+"""Parameters of counts to start from where zeros are left out. Moments of the rest are not those of
+the family, and from large dispersions a search ends where the mean goes to 0: the limit, the
+logarithmic distribution, is a maximum of its own."""
+
 # Doublings that pass any count in double precision
 _DOUBLINGS = 1024
 
@@ -150,6 +155,9 @@ class Adapted(Family):
 
     prefix: str
 
+    truncates = False
+    """Whether responses above 0 have the family's distribution given that they are not 0."""
+
     def __repr__(self) -> str:
         given = [f"{name}={value:g}" for name, value in self.given.items()]
         return f"{type(self).__name__}({', '.join([repr(self.family), *given])})"
@@ -181,7 +189,11 @@ class Adapted(Family):
         rest = response.subset(rows) if rows.any() else response
         own = [name for name in self.own_parameters if name not in self.given]
         moments = self._moments(response, mean) if own else {}
-        of_family = self.family.start_parameters(rest, mean[rows] if rows.any() else mean)
+        if self.truncates and self.family.discrete:
+            of_family = [unbounded(n, MODERATE[n]) for n in self.family.parameter_names]
+        else:
+            means = mean[rows] if rows.any() else mean
+            of_family = list(self.family.start_parameters(rest, means))
         return np.array([*of_family, *(unbounded(name, moments[name]) for name in own)])
 
 
@@ -212,6 +224,7 @@ class Truncated(Adapted):
     """
 
     prefix = "truncated"
+    truncates = True
 
     def __init__(self, family: Family) -> None:
         super().__init__(family)

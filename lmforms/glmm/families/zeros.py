@@ -164,6 +164,7 @@ class Hurdle(_WithZeros):
     """
 
     prefix = "hurdle"
+    truncates = True
 
     def density(
         self, response: Response, tau: FloatArray, omega: Sequence[FloatArray], order: int

@@ -26,6 +26,7 @@ import numpy as np
 from ...data.design_rows import DesignRows
 from ...engine.linalg.threads import limited_blas_threads
 from ...engine.rows import FactorRows
+from ...errors import NumericalError
 from ...glmm.estimate import GeneralizedEstimate
 from ...glmm.weighted_rows import shrunk
 from ...support.arrays import Blocks, FloatArray, IndexArray
@@ -131,7 +132,15 @@ def _of_unknown(
 
 
 def covariance_of_parameters(estimate: GeneralizedEstimate) -> FloatArray:
-    """Cov(ψ̂); with ``nagq=0`` of β alone."""
+    """Cov(ψ̂); with ``nagq=0`` of β alone.
+
+    Raises
+    ------
+    NumericalError
+        There are no standard errors.
+    """
+    if estimate.no_standard_errors:
+        raise NumericalError(f"predict: {estimate.no_standard_errors}.")
     if estimate.nagq > 0:
         return estimate.joint_covariance
     m, p, size = estimate.problem.n_theta, estimate.problem.p, len(estimate.optimum.psi)

@@ -126,7 +126,7 @@ class ProfiledGeneralized:
             point = self.objective(problem, psi, _mode(point))
             information = full_curvature(problem, self.objective, point, _sizes(problem, point))
         mode = _mode(point)
-        search = HeldSearch(problem, self.objective, information, mode, working_size(mode))
+        search = HeldSearch(problem, self.objective, information, mode, mode.working_size)
         curve: ProfileCurve = _from_centre(held, search, point, self.point.value)
         follow = ProfileSearch(curve, self.rounding, limit)
         try:
@@ -222,15 +222,10 @@ def _from_centre(held: Held, search: HeldSearch, point: Point, lowest: float) ->
     return GeneralizedCurve(held, (centre,), centre, search=search)
 
 
-def working_size(mode: Mode) -> float:
-    """Standard deviation of a row's working response."""
-    return 1.0 / float(np.sqrt(np.mean(np.abs(mode.weights))))
-
-
 def _sizes(problem: GeneralizedProblem, at: Point) -> FloatArray:
     """By which parameters may move for differences: see :func:`.full_curvature`."""
     out = np.ones(len(at.psi))
-    out[: problem.n_theta] = working_size(_mode(at))
+    out[: problem.n_theta] = _mode(at).working_size
     return out
 
 

@@ -22,6 +22,7 @@ from .comparison_methods import GeneralizedComparisons
 from .diagnostic_methods import GeneralizedDiagnostics
 from .inference_methods import GeneralizedInference
 from .interval_methods import GeneralizedIntervals
+from .missing_errors import warn_without_errors
 from .plot_methods import GeneralizedPlots
 from .rows import RESIDUAL_KINDS, estimate_of
 from .table_methods import GeneralizedTables
@@ -345,9 +346,22 @@ class GeneralizedResults(
             raise DataError(f"refit: y has shape {values.shape}; the model uses {self.nobs} rows.")
         if not np.isfinite(values).all():
             raise DataError("refit: y has missing or infinite values.")
-        return replace(seen, y=values)
+        observed = replace(seen, y=values)
+        observed.check(f"`{self.state.design.bound.formula.response.label}`")
+        return observed
 
     # --- how it is shown --------------------------------------------------------------------
+
+    @cached_property
+    def bse(self) -> pd.Series:
+        """Standard errors of the fixed effects; NaN, with a warning, where there are none.
+
+        Warns
+        -----
+        ConvergenceWarning
+        """
+        warn_without_errors(self.state)
+        return super().bse
 
     @named_arguments
     def summary(self, *, level: float | None = None) -> ModelSummary:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ...data.align import in_row_order
 from ...data.design_rows import DesignRows
+from ...data.frame import real_array
 from ...data.output_table import column_like, table_like
 from ...errors import ArgumentError, DataError, ModelError
 from ...glmm.families.base import Family
@@ -126,15 +127,17 @@ def _trials(state: FitState, data: Any, trials: Any, rows: DesignRows) -> FloatA
     response, n = estimate_of(state).likelihood.response, len(rows.index)
     if not estimate_of(state).family.takes_trials:
         return None
-    if data is None or (response.trials is None and trials is None):
-        return response.of_trials() if data is None else np.ones(n)
+    own = response.of_trials()
+    if data is None:
+        return own
+    if trials is None and (own == 1.0).all():
+        return np.ones(n)
     if trials is None:
         raise ArgumentError(
             "predict: the limits of a new proportion depend on its number of trials: give "
             "trials=, a number or one for each new row."
         )
-    given = in_row_order("trials", trials, rows.index, allow_more=True)
-    values = np.asarray(given, dtype=np.float64)
+    values = real_array("trials", in_row_order("trials", trials, rows.index, allow_more=True))
     if values.shape not in ((), (n,)):
         raise DataError(f"trials has shape {values.shape}; there are {n} new rows.")
     if not (np.isfinite(values) & (values >= 1.0) & (values == np.floor(values))).all():
