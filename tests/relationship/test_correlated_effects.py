@@ -169,7 +169,7 @@ def test_a_sparse_K_is_used_by_blocks(data):
         fit = lf.lmer(FORMULA, data, relationship={"animal": Relationship.of(known, range(40))})
         (prior, _) = priors_of(fit.model.design, fit.model.relationship)
         assert prior.root.nnz <= 80
-        (inverse, _) = precisions_of(fit.model.design, fit.model.relationship)
+        (inverse, _) = precisions_of(fit.model.design, fit.model.relationship, "")
         assert inverse.matrix.nnz == 80
         dense = lf.lmer(FORMULA, data, relationship={"animal": (known.toarray(), list(range(40)))})
         assert fit.criterion == pytest.approx(dense.criterion, abs=1e-8)

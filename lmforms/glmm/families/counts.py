@@ -23,8 +23,8 @@ from .special import (
 _ABOVE_ZERO = 0.1
 
 
-LARGEST_SIZE = 1e100
-"""Of a negative binomial distribution function: that of Poisson long before."""
+LOG_SIZE = 230.0
+"""The largest ln size whose distribution is computed: it is that of Poisson long before."""
 
 
 def log_count(response: Response) -> FloatArray:
@@ -135,7 +135,6 @@ class _NegativeBinomial(_Counts):
         self, response: Response, mean: FloatArray, omega: Sequence[FloatArray]
     ) -> tuple[FloatArray, FloatArray]:
         y, size = response.y, self._size(mean, self.complete(omega)[0])
-        size = np.minimum(size, LARGEST_SIZE)
         share = mean / (mean + size)  # its complement, near 1, has lost the digits of large sizes
         below = np.where(y > 0.0, betaincc(np.maximum(y, 1.0), size, share), 0.0)
         return below, np.asarray(betaincc(y + 1.0, size, share))
@@ -235,7 +234,7 @@ class NegativeBinomial(_NegativeBinomial):
         return np.asarray(function(y, np.broadcast_to(size, y.shape))[index])
 
     def _size(self, mean: FloatArray, omega: FloatArray) -> FloatArray:
-        return np.broadcast_to(np.exp(omega), np.shape(mean))
+        return np.broadcast_to(np.exp(np.minimum(omega, LOG_SIZE)), np.shape(mean))
 
     def _moments(self, response: Response, mean: FloatArray) -> dict[str, float]:
         excess = np.sum((response.y - mean) ** 2 - mean)
@@ -299,7 +298,7 @@ class NegativeBinomial1(_NegativeBinomial):
         return rows, [of_dispersion]
 
     def _size(self, mean: FloatArray, omega: FloatArray) -> FloatArray:
-        return mean * np.exp(-omega)
+        return mean * np.exp(-np.maximum(omega, -LOG_SIZE))
 
     def _moments(self, response: Response, mean: FloatArray) -> dict[str, float]:
         found = np.mean((response.y - mean) ** 2 / mean) - 1.0

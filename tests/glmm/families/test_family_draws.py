@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from family_cases import CASES
+from scipy.stats import norm, poisson
 
 from lmforms.glmm.families.base import Response
 from lmforms.glmm.families.scales import natural
@@ -62,3 +63,27 @@ def test_truncated_draws_of_tiny_means():
     family = CASES["Truncated(Poisson())"].family
     drawn = family.simulate(np.random.default_rng(1), np.full(1000, 1e-9), [])
     assert (drawn == 1.0).all()
+
+
+@pytest.mark.parametrize("log_size", [5.0, 18.0, 30.0, 40.0, 100.0, 800.0])
+@pytest.mark.parametrize("mean", [0.2, 2.0, 1e4])
+def test_negative_binomial_distribution_functions_reach_that_of_poisson(log_size, mean):
+    """The share of the size in size + mean loses the digits of the mean from e³⁰ on."""
+    y = np.floor(mean + np.array([-2.0, -0.5, 0.0, 1.0, 3.0]) * np.sqrt(mean)).clip(0.0)
+    response, means = Response(y), np.full(len(y), mean)
+    exact = poisson.cdf(y - 1.0, mean), poisson.cdf(y, mean)
+    apart = 5.0 * mean * np.exp(-log_size)
+    for name, omega in (
+        ("NegativeBinomial()", log_size),
+        ("NegativeBinomial1()", np.log(mean) - log_size),
+    ):
+        found = CASES[name].family.cumulative(response, means, [np.array([omega])])
+        for own, of_poisson in zip(found, exact, strict=True):
+            np.testing.assert_allclose(own, of_poisson, rtol=0.0, atol=apart + 1e-12)
+
+
+def test_beta_distribution_functions_of_large_precisions():
+    mean = np.full(3, 0.3)
+    y = 0.3 + np.array([-1.0, 0.0, 1.0]) * np.sqrt(0.21 * np.exp(-40.0))
+    found = CASES["Beta()"].family.cumulative(Response(y), mean, [np.array([40.0])])[1]
+    np.testing.assert_allclose(found, norm.cdf([-1.0, 0.0, 1.0]), atol=1e-6)
