@@ -186,3 +186,21 @@ def test_rows_are_judged_without_a_fit():
     model = lf.GeneralizedMixedModel("y ~ x + f + (1 | g)", own, family="binomial")
     likelihood = likelihood_of(model.design, model.family, model.link)
     assert separation_message(model.design, likelihood) == ""
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_levels_with_one_kind_of_response(seed):
+    """The variance of their effects is infinite, whatever the predictors are."""
+    random = np.random.default_rng(seed)
+    data = pd.DataFrame({"g": np.repeat(list("abcdefghij"), 6), "x": random.normal(size=60)})
+    data["y"] = data["g"].isin(list("adgj")).astype(int)
+    data = data.sample(frac=1.0, random_state=seed)
+    with pytest.warns(SeparationWarning, match="each level of `g` are of one kind"):
+        fit = lf.glmer("y ~ x + (1 | g)", data, family="binomial")
+    found = fit.check().table.loc["separation"]
+    assert found["status"] == "problem"
+    assert found["advice"].startswith("Model one response")
+    data.iloc[0, 2] = 1 - data.iloc[0, 2]  # one other answer, and the estimate is finite
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SeparationWarning)
+        assert lf.glmer("y ~ x + (1 | g)", data, family="binomial").theta[0] < 30.0

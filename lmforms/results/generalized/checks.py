@@ -18,7 +18,7 @@ from ..residual_checks import LEAST_DISTANCE
 from ..state import FitState
 from .family_checks import at_bound
 from .rows import estimate_of
-from .separated_columns import separation_text
+from .separated_columns import MEANINGLESS, separation_text
 from .simulations import (
     SimulatedSums,
     generalized_residuals,
@@ -75,8 +75,8 @@ def separated(state: FitState) -> Check:
     said = separation_text(state)
     if not said:
         return Check("separation", "ok", "no sign of infinite coefficients.")
-    finding, _, advice = said.partition(" Drop the column")
-    return Check("separation", "problem", finding, f"Drop the column{advice}")
+    finding, _, advice = said.partition(f" {MEANINGLESS} ")
+    return Check("separation", "problem", f"{finding} {MEANINGLESS}", advice)
 
 
 def levels(state: FitState) -> Check:

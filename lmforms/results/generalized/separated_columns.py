@@ -1,4 +1,4 @@
-"""Which coefficients are infinite as the data are separated, in words."""
+"""Which coefficients or variances are infinite as the data are separated, in words."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ end far beyond; it is only the sign to look."""
 
 LARGE_ERROR = 5.0
 """Standard error of such an effect, from the curvature that the search knows."""
+
+MEANINGLESS = "Estimates and standard errors of it mean nothing."
+"""Between what is separated and what to do about it."""
 
 
 def looks_separated(state: FitState) -> bool:
@@ -51,9 +54,34 @@ def _rough_errors(state: FitState) -> FloatArray:
 
 def separation_text(state: FitState) -> str:
     """What is separated and what to do about it; empty where nothing is or looks so."""
-    if not looks_separated(state):
+    likelihood = estimate_of(state).likelihood
+    said = separation_message(state.design, likelihood) if looks_separated(state) else ""
+    return said or _levels_text(state)
+
+
+def _levels_text(state: FitState) -> str:
+    """The same for levels of a grouping factor, each with one kind of response only."""
+    estimate = estimate_of(state)
+    likelihood = estimate.likelihood
+    signs = favourable_signs(likelihood.family, likelihood.link, likelihood.response)
+    if signs is None:
         return ""
-    return separation_message(state.design, estimate_of(state).likelihood)
+    trials = likelihood.response.of_trials()
+    for group, lam in zip(state.design.groups, estimate.lams, strict=True):
+        if np.abs(lam).max() < LARGE_EFFECT:
+            continue
+        total, up, down = (
+            np.bincount(group.codes, trials * own, group.labels.size)
+            for own in (np.ones_like(signs), signs == 1.0, signs == -1.0)
+        )
+        alike = ((up == total) | (down == total)).all()
+        if alike and up.any() and down.any() and total.max() > 1.0:
+            return (
+                f"separation: all responses of each level of `{group.name}` are of one kind, so "
+                "that the likelihood grows without end with the variance of its effects. "
+                f"{MEANINGLESS} Model one response for each level, with predictors of the levels."
+            )
+    return ""
 
 
 def separation_message(design: Design, likelihood: ConditionalLikelihood) -> str:
@@ -69,7 +97,7 @@ def separation_message(design: Design, likelihood: ConditionalLikelihood) -> str
     plural = "coefficients" if len(names) > 1 else "coefficient"
     return (
         f"{kind}: the likelihood grows without end along the {plural} of {listed(names)}, where "
-        f"{len(found.rows)} of {design.n} responses are fitted exactly{of_zeros}. Estimates and "
-        "standard errors of it mean nothing. Drop the column or merge its levels with others, get "
-        "more data, or penalise the coefficient."
+        f"{len(found.rows)} of {design.n} responses are fitted exactly{of_zeros}. "
+        f"{MEANINGLESS} Drop the column or merge its levels with others, get more data, or "
+        "penalise the coefficient."
     )
