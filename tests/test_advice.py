@@ -112,7 +112,6 @@ for _word, _says, _options in [
     ("groups", "(1 | g)", {}),
     ("re_formula", "'(x | g)'", {}),
     ("vc_formula", "(1 | g) + (1 | h)", {}),
-    ("family", "leave it out", {}),
     ("nAGQ", "leave it out", {}),
     ("subset", "data[data['x'] > 0]", {}),
     ("na.action", "missing='drop'", {"missing": "drop"}),
@@ -138,6 +137,14 @@ case(
     lambda: lmer(correlation="AR1"),
     "residual='ar1(time | group)'",
     lambda: lmer(MODEL, SERIES, residual="ar1(time | g)"),
+)
+case(
+    "lmer(family=)",
+    lambda: lmer(family="poisson"),
+    "lf.glmer(formula, data, family='poisson')",
+    lambda: lf.glmer(
+        "n ~ x + (1 | g)", DATA.assign(n=RNG.poisson(3.0, len(DATA))), family="poisson"
+    ),
 )
 case("rows for subset", lambda: lmer(subset=1), "subset", lambda: lmer(MODEL, DATA[DATA["x"] > 0]))
 for _word, _says, _options in [

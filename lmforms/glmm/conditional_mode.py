@@ -129,6 +129,14 @@ class FixedEquations:
             information = information - left.reshape(count, p).T @ right.reshape(count, p)
         return cls(cross, effects, 0.5 * (information + information.T))
 
+    def is_positive(self) -> bool:
+        """Whether the information is positive definite."""
+        try:
+            np.linalg.cholesky(self.information)
+        except np.linalg.LinAlgError:
+            return False
+        return True
+
     def solve(self, slope: FloatArray, effects: Blocks) -> tuple[FloatArray, list[FloatArray]]:
         """β and Λu of the equations for both.
 
@@ -176,19 +184,18 @@ def find_mode(
     here = _first_state(model, lams, beta, coefficients, u)
     for _ in range(MOST_ITERATIONS):
         now = here.derivatives
-        weights, factor = _factored(rows, -now.values[2], lams)
+        weights, factor, equations = _equations(rows, -now.values[2], lams, joint)
         slopes = shrunk(lams, rows.z_transposed(now.values[1:2]))
         right = [z[..., 0] - q for z, q in zip(slopes, rows.prior_times(here.u), strict=True)]
         d_b = [x[..., 0] for x in factor.solve([x[..., None] for x in right])]
         d_beta, decrement = np.zeros_like(beta), 0.0
-        if joint:
+        if equations is not None:
             slope = rows.X.T @ now.values[1]
-            equations = FixedEquations.of(rows, lams, weights, factor)
             d_beta, d_b = equations.solve(slope, d_b)
             decrement = float(slope @ d_beta)
         change = rows.z_times(d_b)
         pulled = rows.gram_times(factor, weights, d_b)
-        if joint:
+        if equations is not None:
             change += rows.X @ d_beta
             pulled = [x + z @ d_beta[:, None] for x, z in zip(pulled, equations.cross, strict=True)]
         pulled = shrunk(lams, pulled)
@@ -198,7 +205,7 @@ def find_mode(
         if there is None:
             break
         here, share = there
-        if share * decrement <= tolerance:
+        if share * abs(decrement) <= tolerance:
             break
     else:
         raise NumericalError("the search for the modes of the random effects did not end.")
@@ -245,13 +252,23 @@ def _usable(found: RowDerivatives) -> bool:
     return bool(np.isfinite(found.total) and np.isfinite(found.values[1:3].sum()))
 
 
-def _factored(rows: WeightedRows, weights: FloatArray, lams: Blocks) -> tuple[FloatArray, Factored]:
-    """A with these weights, or without the negative ones where it is not positive definite."""
+def _equations(
+    rows: WeightedRows, weights: FloatArray, lams: Blocks, joint: bool
+) -> tuple[FloatArray, Factored, FixedEquations | None]:
+    """A with these weights, and what it leaves for β where u and β are sought jointly.
+
+    Where a matrix is not positive definite, both are without the negative weights.
+    """
     try:
-        return weights, rows.factored(weights, lams)
+        factor = rows.factored(weights, lams)
+        equations = FixedEquations.of(rows, lams, weights, factor) if joint else None
+        if equations is None or equations.is_positive():
+            return weights, factor, equations
     except NumericalError:
-        weights = np.maximum(weights, 0.0)
-        return weights, rows.factored(weights, lams)
+        pass
+    weights = np.maximum(weights, 0.0)
+    factor = rows.factored(weights, lams)
+    return weights, factor, FixedEquations.of(rows, lams, weights, factor) if joint else None
 
 
 def _stepped(
@@ -264,7 +281,7 @@ def _stepped(
     """The state after a step in (β, u, η), halved until it is no higher, and the share taken."""
     (d_beta, d_u, change), share = step, 1.0
     most = here.objective + ROUNDING * (1.0 + abs(here.objective))
-    if decrement <= SHORT_STEP:
+    if abs(decrement) <= SHORT_STEP:
         most = np.inf
     for _ in range(MOST_HALVINGS):
         u = [x + share * d for x, d in zip(here.u, d_u, strict=True)]

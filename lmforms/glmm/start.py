@@ -33,31 +33,39 @@ def fixed_effects_fit(problem: GeneralizedProblem) -> tuple[Mode, FloatArray]:
     """
     model = problem.model
     likelihood, X = model.likelihood, model.rows.X
-    zero = [np.zeros((f.k, f.k)) for f in model.rows.factors]
-    # of a common mean: responses themselves as means would leave no dispersion
     mean = likelihood.family.start_mean(likelihood.response)
+    # dispersions of a common mean: responses themselves as means would leave none
     coefficients = likelihood.start_coefficients(np.full_like(mean, np.mean(mean)))
-    failed: NumericalError | None = None
 
     def height(beta: FloatArray) -> float:
         total = likelihood.at(model.offset + X @ beta, coefficients, 0).total
         return total if np.isfinite(total) else -np.inf
 
     starts = [_least_squares(X, eta) for eta in start_predictors(problem)]
+    failed: NumericalError | None = None
     for beta in sorted(starts, key=height, reverse=True):
         try:
-            for _ in range(PARAMETER_ROUNDS):
-                u = problem.no_effects()
-                mode = find_mode(model, zero, beta, coefficients, u, joint=True)
-                if not len(coefficients):
-                    break
-                beta = mode.beta
-                coefficients = likelihood.start_coefficients(likelihood.link.mean(mode.eta))
-            return mode, coefficients
+            return _improved(problem, beta, coefficients)
         except NumericalError as error:
             failed = error
     assert failed is not None
     raise failed
+
+
+def _improved(
+    problem: GeneralizedProblem, beta: FloatArray, coefficients: FloatArray
+) -> tuple[Mode, FloatArray]:
+    """Rounds of β and moments, from a start of both."""
+    model = problem.model
+    likelihood = model.likelihood
+    zero = [np.zeros((f.k, f.k)) for f in model.rows.factors]
+    for _ in range(PARAMETER_ROUNDS):
+        mode = find_mode(model, zero, beta, coefficients, problem.no_effects(), joint=True)
+        if not len(coefficients):
+            break
+        beta = mode.beta
+        coefficients = likelihood.start_coefficients(likelihood.link.mean(mode.eta))
+    return mode, coefficients
 
 
 def _least_squares(X: FloatArray, eta: FloatArray) -> FloatArray:

@@ -48,8 +48,9 @@ TOLERANCE = 1e-15
 SUSPECT_RESIDUAL_VARIANCE = 1e-4
 """A residual variance below this share of that of y given X is checked for being zero."""
 
-STALLED_GAIN = 1e-9
-"""Predicted increase that is rounding, if no step raises the likelihood."""
+STALLED_GAIN = 1e-6
+"""Predicted increase that is rounding, if no step raises the likelihood: slopes lose digits where
+the residuals are near the rounding of the response."""
 
 EM_ITERATION_LIMITS = dict.fromkeys(("em", "em-fixed-point", "em-henderson"), 20_000)
 """Iteration limits of the methods that converge slowly."""

@@ -61,6 +61,9 @@ def test_the_code_runs(code, variables):
         pytest.importorskip("sklearn")
     if "residual_covariance" in code:
         variables["fit"] = lf.lmer("y ~ x", DATA, residual="ar1(time | g)")
+    if "glmer" in code:
+        ordered = pd.Categorical(DATA["f"], list("abc"), ordered=True)
+        variables["data"] = DATA.assign(y=RNG.poisson(np.exp(DATA["x"])), f=ordered)
     eval(code, variables)
     plt.close("all")
 

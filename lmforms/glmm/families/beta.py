@@ -17,6 +17,9 @@ from .special import (
     tails,
 )
 
+AS_NORMAL = 1e12
+"""Precisions above it have the distribution function of normal responses, to about 10⁻⁶."""
+
 
 class Beta(Family):
     """Beta responses with variance μ(1 − μ)/(1 + φ) (`precision` φ, ω = ln φ).
@@ -122,7 +125,6 @@ class Beta(Family):
     ) -> tuple[FloatArray, FloatArray]:
         size = np.exp(self.complete(omega)[0])
         below = betainc(size * mean, size * (1.0 - mean), response.y)
-        with np.errstate(all="ignore"):  # none is found for the largest precisions
-            away = (response.y - mean) / np.sqrt(mean * (1.0 - mean) / (1.0 + size))
-            below = np.where(np.isnan(below), ndtr(away), below)
+        away = (response.y - mean) / np.sqrt(mean * (1.0 - mean) / (1.0 + size))
+        below = np.where(size > AS_NORMAL, ndtr(away), below)
         return below, below
