@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,9 @@ _FITS: dict = {}
 def fit_of(name):
     if name not in _FITS:
         formula, data, options = MODELS[name]
-        _FITS[name] = lf.glmer(formula, data, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", lf.errors.SingularWarning)  # one of them is
+            _FITS[name] = lf.glmer(formula, data, **options)
     return _FITS[name]
 
 
