@@ -149,6 +149,19 @@ def test_shares_near_0_and_1(link, precision):
     assert fit.family_params["estimate"].iloc[0] == pytest.approx(precision, rel=1.0)
 
 
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_likelihoods_that_are_not_concave(spread):
+    """Inverse Gaussian rows are flat at large predictors: a joint step must not lead there."""
+    for seed in range(12):
+        random, data, eta = _design(seed, rows=10, sd=0.7)
+        data = data.assign(y=random.wald(np.exp(eta), np.exp(eta) / spread**2))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SingularWarning)
+            fit = lf.glmer("y ~ x + (1 | g)", data, family="inverse_gaussian", link="log")
+        assert fit.converged, seed
+        assert np.abs(fit.params).max() < 3.0, seed
+
+
 def test_a_structure_without_variance_has_errors_of_the_rest():
     random, data, eta = _design(3)
     data = data.assign(y=random.poisson(3.0 * np.exp(eta)), t=np.tile(list("abcdef"), GROUPS))
