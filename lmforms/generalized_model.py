@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from .control import Control, control_of
-from .data.changed_formula import UNCHANGED, ModelChanges, changed_formula_data, column_advice
+from .data.changed_formula import ModelChanges, changed_formula_data, column_advice
 from .data.frame import Missing
 from .data.observed_response import ObservedResponse
 from .data.read import FormulaData, read_formula_data
@@ -28,7 +28,7 @@ from .glmm.fit import (
     response_kind,
     settled_family,
 )
-from .relationship.model_relationships import kept_relationships, related_design
+from .relationship.model_relationships import changed_relationship, related_design
 from .results.generalized.generalized_results import GeneralizedResults
 from .results.generalized.separated_columns import separation_message
 from .results.given_theta import checked_theta
@@ -216,10 +216,10 @@ context
         """See :class:`lmforms.results.state.Update`."""
         with column_advice(changes):
             formula_data = changed_formula_data(state.design, changes)
-            relationship = changes.relationship
-            if relationship is UNCHANGED:
-                before, after = state.design.bound.random, formula_data.bound.random
-                relationship = kept_relationships(state.relationship, before, after)
+            before, after = state.design.bound.random, formula_data.bound.random
+            relationship = changed_relationship(
+                state.relationship, before, after, changes.relationship
+            )
             model = copy(self)
             model._set(formula_data, relationship)
         return model._fit(None, nagq=nagq, start=start, control=control or state.control)

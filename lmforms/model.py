@@ -22,7 +22,7 @@ from .data.read import FormulaData, read_formula_data
 from .engine.estimate import Estimate, estimate
 from .errors import ArgumentError
 from .model_estimate import model_estimate
-from .relationship.model_relationships import kept_relationships, related_design
+from .relationship.model_relationships import changed_relationship, related_design
 from .relationship.priors import priors_of
 from .residual.specification import ResidualSpec
 from .results.given_theta import checked_theta
@@ -31,7 +31,7 @@ from .results.settled_variances import settled
 from .results.state import FitState
 from .results.status_warnings import warn_of_status
 from .results.unknown_names import UnknownNames
-from .support.arguments import UNCHANGED, flag, named_arguments
+from .support.arguments import flag, named_arguments
 from .support.arrays import FloatArray
 
 
@@ -244,10 +244,10 @@ class MixedModel(UnknownNames):
         """See :class:`lmforms.results.state.Update`."""
         with column_advice(changes):
             formula_data = changed_formula_data(state.design, changes)
-            relationship = changes.relationship
-            if relationship is UNCHANGED:
-                before, after = state.design.bound.random, formula_data.bound.random
-                relationship = kept_relationships(state.relationship, before, after)
+            before, after = state.design.bound.random, formula_data.bound.random
+            relationship = changed_relationship(
+                state.relationship, before, after, changes.relationship
+            )
             model = MixedModel.of(formula_data, relationship)
         response = response_of(state.design, state.response, model.design)
         options: dict[str, Any] = {"reml": reml, "start": start}

@@ -23,7 +23,7 @@ from .families.base import Family, Response
 from .families.links import Link
 from .families.ordinal import LatentLink, Ordinal
 from .likelihood import ConditionalLikelihood
-from .population import UNBOUNDED_LINKS, advice_on_links
+from .population import advice_on_links
 from .problem import GeneralizedProblem, problem_of_rows
 
 MOST_NODES = 100
@@ -144,9 +144,9 @@ def checked_nagq(nagq: Any, design: Design) -> int:
 
 def advice_on_failure(likelihood: ConditionalLikelihood) -> str:
     """What to try where the likelihood could not be evaluated."""
-    family, link = likelihood.family, likelihood.link.name
-    if link not in (*UNBOUNDED_LINKS, "log", family.inner):
-        return f"The {link} link has no mean for some predictors. {advice_on_links(family)}"
+    family, link = likelihood.family, likelihood.link
+    if not link.takes_all_numbers(family.inner):
+        return f"The {link.name} link has no mean for some predictors. {advice_on_links(family)}"
     return (
         "Look for responses or predictors of very different sizes, choose another family, or "
         "simplify the random effects."

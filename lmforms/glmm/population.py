@@ -28,7 +28,7 @@ import numpy as np
 from ..errors import ModelError
 from ..support.arrays import FloatArray
 from .families.base import Family
-from .families.link_base import Link
+from .families.links import LINKS, UNBOUNDED_LINKS, Link
 
 NODE_DISTANCE, LAST_NODE = 0.2, 12.0
 """Of the trapezoid rule, in standard deviations: rounding is reached up to s = 5, and the means of
@@ -36,10 +36,6 @@ a logarithmic link, whose integrand is largest at ζ = s, up to s = 4."""
 
 MOST_OUTSIDE = 1e-6
 """Probability of linear predictors without a mean, above which the population has none."""
-
-
-UNBOUNDED_LINKS = ("logit", "probit", "cloglog", "cauchit")
-"""Links for which every predictor has a mean."""
 
 
 def _nodes() -> tuple[FloatArray, FloatArray]:
@@ -206,8 +202,8 @@ class MeanFunction:
 
 def advice_on_links(family: Family) -> str:
     """Which links have a mean for all predictors."""
-    always = UNBOUNDED_LINKS if family.inner == "logit" else ("log", "sqrt")
-    names = [f"link={name!r}" for name in family.links if name in always]
+    always = [name for name in family.links if LINKS[name].takes_all_numbers(family.inner)]
+    names = [f"link={name!r}" for name in always]
     return f"A link for all numbers has none of that: {' or '.join(names)}."
 
 

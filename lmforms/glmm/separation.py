@@ -25,16 +25,13 @@ import numpy as np
 
 from ..support.arrays import FloatArray, IndexArray
 from .families.base import Family
-from .families.link_base import Link
+from .families.links import UNBOUNDED_LINKS, Link
 from .families.response import Response
 from .families.truncation import Adapted, Truncated
 from .families.zeros import Hurdle
 
 COUNTS = ("poisson", "negative_binomial", "negative_binomial1")
 """Families of counts whose zeros are the more probable the smaller the mean is."""
-
-UNBOUNDED_LINKS = ("logit", "probit", "cloglog", "cauchit")
-"""Links of probabilities that reach 0 and 1 at infinite predictors only."""
 
 LEAST_ENTRY = 1e-7
 """Of a direction whose largest entry is 1, and of x_i'δ: smaller ones are rounding."""

@@ -15,6 +15,7 @@ from ..errors import ArgumentError, RelationshipError, listed, near_matches
 from ..formula.formula_terms import random_term
 from ..formula.term_names import terms_named
 from ..formula.terms import BoundRandomTerm
+from ..support.arguments import UNCHANGED
 from .matrix import Relationship
 
 
@@ -107,6 +108,23 @@ def _meaning(
     if is_factor:
         return key, [i for i, term in enumerate(random) if term.group_name == key]
     return texts[0], terms[:1]  # of equal terms the first
+
+
+def changed_relationship(
+    relationship: Mapping[str, Relationship],
+    old: Sequence[BoundRandomTerm],
+    new: Sequence[BoundRandomTerm],
+    given: Any,
+) -> Any:
+    """What is given for another formula, or what is kept for it if nothing is.
+
+    Parameters
+    ----------
+    relationship, old, new
+        As for :func:`kept_relationships`.
+    given : mapping, None or UNCHANGED
+    """
+    return kept_relationships(relationship, old, new) if given is UNCHANGED else given
 
 
 def kept_relationships(

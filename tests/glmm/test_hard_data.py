@@ -245,6 +245,35 @@ def test_a_covariance_without_an_inverse_is_mended_as_the_message_says():
     assert lf.glmer("y ~ x + (1 | g)", data, family="poisson", relationship={"g": mended}).converged
 
 
+def test_a_search_that_is_stopped_goes_on_as_its_warning_says():
+    random, data, eta = _design(3)
+    data = data.assign(y=random.poisson(3.0 * np.exp(eta)))
+    with pytest.warns(ConvergenceWarning, match=r"stopped after .* raise Control\(max_evaluations"):
+        lf.glmer("y ~ x + (1 | g)", data, family="poisson", control=lf.Control(max_evaluations=2))
+    more = lf.Control(max_evaluations=100)
+    assert lf.glmer("y ~ x + (1 | g)", data, family="poisson", control=more).converged
+
+
+@pytest.mark.parametrize(
+    ("family", "link", "names"),
+    [
+        ("poisson", "identity", ["log", "sqrt"]),
+        ("beta", "log", ["logit", "probit", "cloglog", "cauchit"]),
+        ("binomial", "identity", ["logit", "probit", "cloglog", "cauchit"]),
+    ],
+)
+def test_links_for_all_numbers_are_those_that_are_named(family, link, names):
+    from lmforms.glmm.families.lookup import family_of
+    from lmforms.glmm.population import advice_on_links
+
+    known, own = family_of(family, link)
+    assert not own.takes_all_numbers(known.inner)
+    said = advice_on_links(known)
+    assert said.endswith(" or ".join(f"link={name!r}" for name in names) + ".")
+    for name in names:
+        assert family_of(family, name)[1].takes_all_numbers(known.inner)
+
+
 def test_a_link_without_means_is_named_with_one_that_has_them():
     """Data of a log link, with predictors that would have to be below 0."""
     failures = []

@@ -92,6 +92,17 @@ class Link(ABC):
         """
         return np.isfinite(self.inner(kind, eta, 0)[0])
 
+    def takes_all_numbers(self, kind: Inner) -> bool:
+        """Whether predictors below and above 0 have such means.
+
+        Examples
+        --------
+        >>> from lmforms.glmm.families.links import LINKS
+        >>> LINKS["log"].takes_all_numbers("log"), LINKS["log"].takes_all_numbers("logit")
+        (True, False)
+        """
+        return bool(self.valid(kind, np.array([-3.0, 3.0])).all())
+
 
 # --- chain rule between inner predictors --------------------------------------------------
 
