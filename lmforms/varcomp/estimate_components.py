@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..control import DEFAULT_MEMORY, METHODS_WITH_START, METHODS_WITHOUT_START
 from ..data.align import in_name_order
-from ..engine.exact_fit import explained
+from ..engine.exact_fit import EPSILON, ROUNDING_UNITS, explained
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
 from ..engine.optimize.variance_curves import other_minima
@@ -48,9 +48,8 @@ TOLERANCE = 1e-15
 SUSPECT_RESIDUAL_VARIANCE = 1e-4
 """A residual variance below this share of that of y given X is checked for being zero."""
 
-STALLED_GAIN = 1e-6
-"""Predicted increase that is rounding, if no step raises the likelihood: slopes lose digits where
-the residuals are near the rounding of the response."""
+STALLED_GAIN = 1e-9
+"""Predicted increase that is rounding, if no step raises the likelihood."""
 
 EM_ITERATION_LIMITS = dict.fromkeys(("em", "em-fixed-point", "em-henderson"), 20_000)
 """Iteration limits of the methods that converge slowly."""
@@ -262,6 +261,15 @@ def _check_residual(at: Likelihood) -> None:
     check_sigma(at.at, sigma, lams, rows, explained(rows, at.problem.roots), searched=True)
 
 
+def _stalled_gain(at: Likelihood) -> float:
+    """`STALLED_GAIN`, and what residuals near the rounding of the response add to it.
+
+    Their relative error is one of the slopes too, and the predicted increase a square of these.
+    """
+    lost = ROUNDING_UNITS * EPSILON / float(np.sqrt(max(at.scale, EPSILON**2)))
+    return STALLED_GAIN + lost**2
+
+
 def _result(
     method: str,
     path: IterationPath,
@@ -270,7 +278,7 @@ def _result(
     limit: int,
 ) -> VarCompFit:
     left, exhausted = estimator_steps.decrement(at), len(path.points) > limit
-    converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED_GAIN)
+    converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else _stalled_gain(at))
     if converged:
         message = "converged: a Newton step promises no further gain"
         zero = [n for n, v in zip(path.problem.model.names, at.variances, strict=False) if v == 0]
