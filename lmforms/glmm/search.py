@@ -33,6 +33,10 @@ NEGATIVE_CURVATURE = -1e-3
 MOST_RESTARTS = 4
 """Searches that begin beside a saddle point or on the boundary."""
 
+INSIDE = 0.1
+"""Standard deviations added to a singular λ, relative to that of a row's working response, from
+which the search is repeated: a λ of correlated effects may have a local minimum on its boundary."""
+
 CONVERGED = "converged"
 STOPPED = "stopped after {} evaluations before converging: raise Control(max_evaluations=…)"
 STALLED = (
@@ -118,7 +122,13 @@ def search(
     assert isinstance(found, Mode)
     known = np.zeros((len(begin.psi), len(begin.psi)))
     known[m : m + p, m : m + p] = 2.0 * fixed_information(problem.model.rows, found)
-    return _optimum(problem, run, run.minimum(begin, last, most, known), most)
+    end = run.minimum(begin, last, most, known)
+    inside = run.inside(end.point, control.singular) if end.converged else None
+    if inside is not None:
+        other = run.minimum(inside, last, most, known)
+        if other.point.value < end.point.value - NOT_LOWER:
+            end = other
+    return _optimum(problem, run, end, most)
 
 
 def search_near(
@@ -238,6 +248,24 @@ class _Search:
                 break
             begin, information = down, self._first_curvature(down, known)
         return replace(end, evaluations=self.count)
+
+    def inside(self, at: Point, tolerance: float) -> Point | None:
+        """A point beside one where the λ of correlated random effects is singular."""
+        problem, psi = self.problem, at.psi.copy()
+        size = self.sizes[0] if problem.n_theta else 1.0
+        for (i, j), _, own in problem.parts():
+            structure = problem.covariances[i].structures()[j]
+            if structure.independent or structure.rank < structure.k:
+                continue
+            if any(structure.is_singular(psi[own], tolerance * size)):
+                lam = structure.factor(psi[own])
+                psi[own] = structure.nearest(lam @ lam.T + (INSIDE * size) ** 2 * np.eye(len(lam)))
+        if (psi == at.psi).all():
+            return None
+        try:
+            return self.evaluate(psi, at)
+        except NumericalError:
+            return None
 
     def _first_radius(self, at: Point, information: FloatArray) -> float:
         """Half the distance to λ = 0 in standard errors, or the usual radius."""

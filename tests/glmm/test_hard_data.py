@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from reference_fits import table
 
 import lmforms as lf
 from lmforms.errors import (
@@ -290,3 +291,16 @@ def test_a_link_without_means_is_named_with_one_that_has_them():
     assert "The identity link has no mean for some predictors" in message
     assert message.endswith("link='log'.")
     assert lf.glmer("y ~ x + (1 | g)", data, family="gamma", link="log").converged
+
+
+@pytest.mark.parametrize("start", [None, [0, 0.7, 0.8, 0, 0.2, -0.3, -0.5, 0, 0, 0]])
+@pytest.mark.parametrize("order", [0, 1])
+def test_local_optimum_on_the_boundary(start, order):
+    """40 rows whose likelihood has maxima with and without a variance of zero."""
+    data = table("glmm_two_optima.csv").sample(frac=1.0, random_state=order)
+    formula = "cbind(y, n - y) ~ x + (1 | a) + (1 + b1 | b) + (1 + c1 + c2 | c)"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularWarning)
+        fit = lf.glmer(formula, data, family="binomial", start=start)
+    assert fit.llf == pytest.approx(-50.525534543, abs=1e-6)  # on the boundary -50.527325
+    assert fit.theta[3] == pytest.approx(0.343, abs=1e-3)
