@@ -61,7 +61,39 @@ def independent_columns(X: FloatArray) -> IndexArray:
         center = means(work)
         center[: keep + 1] = 0.0  # columns before the constant cannot be centred by it
         work = by_column(np.subtract, work, center)
-    r = triangular_root(work)
+    return _of_root(triangular_root(work), n)
+
+
+def independent_by_root(
+    root: FloatArray, sizes: FloatArray, center: FloatArray, constant: int | None, n: int
+) -> IndexArray:
+    """The same of the columns of X, of which only a root of their products is known.
+
+    Parameters
+    ----------
+    root : ndarray (r, p)
+        R with R'R = X̃'X̃, where column j of X̃ is that of X less center[j], over sizes[j].
+    sizes, center : ndarray (p,)
+    constant : int or None
+        Column of ones, whose size is one and whose centre is zero.
+    n : int
+        Number of rows of X.
+    """
+    p = root.shape[1]
+    work = root * sizes
+    whole = work if constant is None else work + np.outer(work[:, constant], center)
+    if constant is not None:  # columns before it cannot be centred by it
+        ones = work[:, constant]
+        later = slice(constant + 1, p)
+        work[:, : constant + 1] = whole[:, : constant + 1]
+        work[:, later] -= np.outer(ones, ones @ work[:, later] / (ones @ ones))
+    rms = np.sqrt(np.einsum("ij,ij->j", whole, whole) / n)
+    return _of_root(triangular_root(work / np.where(rms > 0, rms, 1.0)), n)
+
+
+def _of_root(r: FloatArray, n: int) -> IndexArray:
+    """Independent columns of (n, p) by the root of their products, centred and of size one."""
+    p = r.shape[1]
     norms = np.sqrt(np.einsum("ij,ij->j", r, r))
     pivots = np.abs(np.diagonal(r))
     least = np.maximum(RANK_TOLERANCE * norms, ROUNDING_TOLERANCE * np.sqrt(n))

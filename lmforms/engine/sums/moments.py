@@ -35,11 +35,14 @@ class PairMoments:
     rows, cols : ndarray of int (m,)
         The levels of a and b, sorted by row, then column.
     blocks : ndarray (m, k_a, k_b)
+    counts : ndarray of int (m,), optional
+        Rows of each pair, where they are counted.
     """
 
     rows: IndexArray
     cols: IndexArray
     blocks: FloatArray
+    counts: IndexArray | None = None
 
     def times(self, x: FloatArray, levels: int) -> FloatArray:
         """Z_a'Z_b x, for x of shape (q_b, k_b, r); gives (levels, k_a, r)."""
@@ -87,13 +90,34 @@ def symmetric_matrix(zz: FloatArray, own: PairMoments | None) -> Any:
     return (diagonal + lower + lower.T).tocsr()
 
 
-def merged(a: PairMoments, b: PairMoments | None = None) -> PairMoments:
+def merged(*parts: PairMoments) -> PairMoments:
     """The sum of blocks, each where it stands; of one alone, itself."""
-    if b is None:
-        return a
-    width = 1 + max((int(c.max()) for c in (a.cols, b.cols) if len(c)), default=0)
-    keys = np.concatenate([a.rows * width + a.cols, b.rows * width + b.cols])
-    present, where = np.unique(keys, return_inverse=True)
-    blocks = np.zeros((len(present), *a.blocks.shape[1:]))
-    np.add.at(blocks, where, np.concatenate([a.blocks, b.blocks]))
-    return PairMoments(present // width, present % width, blocks)
+    first, *others = parts
+    if not others:
+        return first
+    rows, cols = (np.concatenate([getattr(x, name) for x in parts]) for name in ("rows", "cols"))
+    blocks = np.concatenate([x.blocks for x in parts])
+    counts = [x.counts for x in parts if x.counts is not None]
+    whole = np.concatenate(counts) if len(counts) == len(parts) else None
+    return sorted_pairs(rows, cols, blocks, whole)
+
+
+def sorted_pairs(
+    rows: IndexArray, cols: IndexArray, blocks: FloatArray, counts: IndexArray | None = None
+) -> PairMoments:
+    """Blocks of pairs in any order; those of one pair are added up."""
+    width = 1 + int(cols.max(initial=0))
+    keys = rows * width + cols
+    order = np.argsort(keys, kind="stable")  # runs that are sorted already are merged
+    keys = keys[order]
+    is_first = np.ones(len(keys), dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    (starts,) = is_first.nonzero()
+    if not len(starts):
+        return PairMoments(rows, cols, blocks, counts)
+    return PairMoments(
+        keys[starts] // width,
+        keys[starts] % width,
+        np.add.reduceat(blocks[order], starts, axis=0),
+        None if counts is None else np.add.reduceat(counts[order], starts),
+    )

@@ -36,29 +36,36 @@ class PairTable:
     found : ndarray of bool (q_a q_b,)
         Pairs that have occurred.
     blocks : ndarray (q_a q_b, k_a, k_b)
+    counts : ndarray of int (q_a q_b,), optional
+        Rows of each pair, where they are counted.
     """
 
     levels_b: int
     found: BoolArray
     blocks: FloatArray
+    counts: IndexArray | None = None
 
     @classmethod
-    def of(cls, a: FactorRows, b: FactorRows) -> PairTable:
+    def of(cls, a: FactorRows, b: FactorRows, *, counted: bool = False) -> PairTable:
         """Without rows."""
         pairs = a.n_levels * b.n_levels
         blocks = np.zeros((pairs, a.basis.shape[1], b.basis.shape[1]))
-        return cls(b.n_levels, np.zeros(pairs, dtype=bool), blocks)
+        counts = np.zeros(pairs, dtype=np.int64) if counted else None
+        return cls(b.n_levels, np.zeros(pairs, dtype=bool), blocks, counts)
 
     def keys(self, a: IndexArray, b: IndexArray) -> IndexArray:
         """Which pair some rows of these codes have; it has occurred then."""
         keys = a * self.levels_b + b
         self.found[keys] = True
+        if self.counts is not None:
+            self.counts[:] += np.bincount(keys, minlength=len(self.counts))
         return keys
 
     def moments(self) -> PairMoments:
         """Of pairs that have occurred."""
         (present,), q = self.found.nonzero(), self.levels_b
-        return PairMoments(present // q, present % q, self.blocks[present])
+        counts = None if self.counts is None else self.counts[present]
+        return PairMoments(present // q, present % q, self.blocks[present], counts)
 
 
 def pair_places(

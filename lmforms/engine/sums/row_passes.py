@@ -118,6 +118,8 @@ class RowPasses:
         scaling: Scaling,
         effects: Sequence[FloatArray] | None = None,
         known: KnownProducts | None = None,
+        *,
+        count_pairs: bool = False,
     ) -> Products:
         """Sums of products of R^(−1/2)[Z̃ R*].
 
@@ -130,12 +132,14 @@ class RowPasses:
             Pilot effects, if they are not zero.
         known : object with `factors` and `pairs`, optional
             Products of the same rows and units with other pilot effects.
+        count_pairs : bool
+            Whether the rows of each pair of levels are counted.
         """
         factors, maps, m = rows.level_factors, scaling.units.bases, rows.X.shape[1] + 1
         codes = [for_loops(f.codes, np.int64) for f in factors]
         zr = [np.zeros((f.n_levels, f.basis.shape[1], m)) for f in factors]
         zz = [] if known is not None else [np.zeros((len(z), z.shape[1], z.shape[1])) for z in zr]
-        tables = _tables(factors) if known is None and len(factors) > 1 else {}
+        tables = _tables(factors, count_pairs) if known is None and len(factors) > 1 else {}
         rr, units, bases = np.zeros((m, m)), _right_units(scaling), list[FloatArray]()
         several, add = self._in_several_parts(factors), self._add
         with limited_blas_threads(0 if several else threads_of_rows(self.n, m - 1)):
@@ -154,7 +158,7 @@ class RowPasses:
                 for (i, j), table in tables.items():
                     add(table.keys(own[i], own[j]), bases[i], bases[j], table.blocks)
         if known is None:
-            pairs = self._pairs(factors, maps, tables, None if several else bases)
+            pairs = self._pairs(factors, maps, tables, None if several else bases, count_pairs)
         else:
             zz, pairs = [f.zz for f in known.factors], known.pairs
         moments = [FactorMoments(*own) for own in zip(zz, zr, strict=True)]
@@ -231,6 +235,7 @@ class RowPasses:
         maps: Sequence[AffineMap],
         tables: dict[tuple[int, int], PairTable],
         bases: Sequence[FloatArray] | None,
+        counted: bool,
     ) -> dict[tuple[int, int], PairMoments]:
         """Z_a'Z_b of all pairs of factors: from tables, or from bases, of all rows if given."""
         pairs = {}
@@ -246,7 +251,8 @@ class RowPasses:
                     for i in (a, b)
                 )
                 self._add(place[part], left, right, blocks)
-            pairs[a, b] = PairMoments(rows, cols, blocks)
+            counts = np.bincount(place, minlength=len(rows)) if counted else None
+            pairs[a, b] = PairMoments(rows, cols, blocks, counts)
         return pairs
 
 
@@ -256,10 +262,10 @@ def _suits_parts(factor: FactorRows) -> bool:
     return factor.n_levels <= 2 * LONGEST_PART or bool((codes[1:] >= codes[:-1]).all())
 
 
-def _tables(factors: Sequence[FactorRows]) -> dict[tuple[int, int], PairTable]:
+def _tables(factors: Sequence[FactorRows], counted: bool) -> dict[tuple[int, int], PairTable]:
     """Of two factors each, where they have few pairs of levels."""
     return {
-        (a, b): PairTable.of(factors[a], factors[b])
+        (a, b): PairTable.of(factors[a], factors[b], counted=counted)
         for a, b in combinations(range(len(factors)), 2)
         if has_few_pairs(factors[a], factors[b])
     }

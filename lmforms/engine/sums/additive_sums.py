@@ -1,0 +1,144 @@
+"""Sums over rows in units that were chosen before all rows were seen, and what adds them up.
+
+The units are those of a sample: columns of X are centred and scaled one by one, so that dependent
+ones can still be left out; :mod:`.settled_sums` makes the engine's cross-products of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...support.arrays import FloatArray, IndexArray
+from .column_root import merged_roots
+from .moments import PairMoments, merged, sorted_pairs
+from .units import Scaling
+
+
+@dataclass(frozen=True, eq=False)
+class LevelSums:
+    """Sums over the rows of one grouping factor.
+
+    Attributes
+    ----------
+    zz : ndarray (q, k, k)
+        Z'R⁻¹Z, one block per level.
+    zr : ndarray (q, k, p + 1)
+        Z'R⁻¹[X y].
+    counts : ndarray of int (q,)
+        Rows of each level.
+    """
+
+    zz: FloatArray
+    zr: FloatArray
+    counts: IndexArray
+
+    def placed(self, places: IndexArray, size: int) -> LevelSums:
+        """The same levels at other places among `size`; negative places are left out."""
+        (kept,) = (places >= 0).nonzero()
+        at = places[kept]
+        out = LevelSums(
+            np.zeros((size, *self.zz.shape[1:])),
+            np.zeros((size, *self.zr.shape[1:])),
+            np.zeros(size, dtype=np.int64),
+        )
+        out.zz[at], out.zr[at] = self.zz[kept], self.zr[kept]
+        out.counts[at] = self.counts[kept]
+        return out
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """What is known of all rows beside their products.
+
+    Attributes
+    ----------
+    n : int
+        Number of rows.
+    low, high : float
+        The least and the largest response less offset.
+    size : float
+        Largest absolute value of what the response was computed from.
+    weights : float
+        Sum of the weights.
+    log_det_residual : float
+        ln|R|.
+    """
+
+    n: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+    size: float = 0.0
+    weights: float = 0.0
+    log_det_residual: float = 0.0
+
+    def __add__(self, other: RowFacts) -> RowFacts:
+        return RowFacts(
+            self.n + other.n,
+            min(self.low, other.low),
+            max(self.high, other.high),
+            max(self.size, other.size),
+            self.weights + other.weights,
+            self.log_det_residual + other.log_det_residual,
+        )
+
+    def __sub__(self, other: RowFacts) -> RowFacts:
+        """Without other rows; the range stays, as it is not known what else lay at its ends."""
+        return replace(
+            self,
+            n=self.n - other.n,
+            weights=self.weights - other.weights,
+            log_det_residual=self.log_det_residual - other.log_det_residual,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class AdditiveSums:
+    """Sums over rows in the units of a sample.
+
+    Attributes
+    ----------
+    scaling : Scaling
+        Without pilot effects.
+    facts : RowFacts
+    rr : ndarray (p + 1, p + 1)
+        [X y]'R⁻¹[X y].
+    root : ndarray (r, p)
+        Of X whitened: ``root.T @ root`` is its part of `rr`, with all digits.
+    factors : tuple of LevelSums
+    pairs : dict of (a, b), a < b, to PairMoments
+        With counts.
+    """
+
+    scaling: Scaling
+    facts: RowFacts
+    rr: FloatArray
+    root: FloatArray
+    factors: tuple[LevelSums, ...]
+    pairs: dict[tuple[int, int], PairMoments]
+
+    def placed(self, places: list[IndexArray], sizes: list[int]) -> AdditiveSums:
+        """The levels of each grouping factor at other places; negative ones are left out."""
+        each = zip(self.factors, places, sizes, strict=True)
+        pairs = {}
+        for (a, b), pair in self.pairs.items():
+            rows, cols = places[a][pair.rows], places[b][pair.cols]
+            kept = (rows >= 0) & (cols >= 0)
+            counts = None if pair.counts is None else pair.counts[kept]
+            pairs[a, b] = sorted_pairs(rows[kept], cols[kept], pair.blocks[kept], counts)
+        return replace(self, factors=tuple(f.placed(p, q) for f, p, q in each), pairs=pairs)
+
+    def __add__(self, other: AdditiveSums) -> AdditiveSums:
+        """Of the same levels, in the same units."""
+        return AdditiveSums(
+            scaling=self.scaling,
+            facts=self.facts + other.facts,
+            rr=self.rr + other.rr,
+            root=merged_roots(self.root, other.root),
+            factors=tuple(
+                LevelSums(a.zz + b.zz, a.zr + b.zr, a.counts + b.counts)
+                for a, b in zip(self.factors, other.factors, strict=True)
+            ),
+            pairs={key: merged(pair, other.pairs[key]) for key, pair in self.pairs.items()},
+        )

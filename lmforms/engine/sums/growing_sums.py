@@ -1,0 +1,182 @@
+"""Chunks of rows added up one after the other, with levels that are new in any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...support.arrays import IndexArray
+from ..rows import FactorRows, ModelRows
+from .additive_sums import AdditiveSums, LevelSums, RowFacts
+from .column_root import chunk_root, merged_roots
+from .moments import FactorMoments, PairMoments, merged
+from .row_passes import RowPasses
+from .units import Scaling
+
+LEVELS_PER_ROW = 2
+"""A chunk of fewer rows than levels over this is summed over its own levels, and then placed."""
+
+
+class GrowingSums:
+    """Sums that chunks of rows are added to.
+
+    Parameters
+    ----------
+    scaling : Scaling
+        Units of all chunks, with or without pilot effects. Levels of effects are those of all
+        rows.
+    factors : sequence of int
+        Random effects per level of each grouping factor.
+    """
+
+    def __init__(self, scaling: Scaling, factors: Sequence[int]) -> None:
+        m = len(scaling.pilot.gamma) + 1
+        self._scaling = scaling
+        self._effects = scaling.pilot.effects if any(scaling.pilot.has_effects) else None
+        self._rr = np.zeros((m, m))
+        self._root = np.zeros((0, m - 1))
+        self._facts = RowFacts()
+        self._levels = [_GrowingLevels(k, m) for k in factors]
+        count = len(factors)
+        self._pairs: dict[tuple[int, int], list[PairMoments]] = {
+            (a, b): [] for a in range(count) for b in range(a + 1, count)
+        }
+
+    def add(self, rows: ModelRows) -> None:
+        """Add a chunk.
+
+        Parameters
+        ----------
+        rows : ModelRows
+            Whose levels are those of all chunks so far, and new ones behind them.
+
+        Raises
+        ------
+        NumericalError
+            A sum is not finite.
+        """
+        if not rows.n:
+            return
+        few = [_levels_that_occur(f) for f in rows.level_factors]
+        local = replace(rows, factors=tuple(f for f, _ in few))
+        places = [place for _, place in few]
+        effects = self._effects
+        if effects is not None:
+            own = zip(effects, places, strict=True)
+            effects = tuple(b if at is None else b[at] for b, at in own)
+        passes = RowPasses.over(local)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = passes.products(local, self._scaling, effects, count_pairs=True)
+        self._rr += found.rr
+        p = len(found.rr) - 1
+        if p and effects is None:
+            own_root = chunk_root(
+                found.rr[:p, :p], lambda: self._scaling.whitened_right(rows)[:, :p]
+            )
+            self._root = merged_roots(self._root, own_root)
+        self._facts += _facts(rows, passes)
+        for levels, f, at, moments in zip(
+            self._levels, local.level_factors, places, found.factors, strict=True
+        ):
+            levels.add(f, at, moments)
+        for (a, b), pair in found.pairs.items():
+            _append(self._pairs[a, b], _placed(pair, places[a], places[b]))
+
+    def sums(self, sizes: Sequence[int]) -> AdditiveSums:
+        """The sums so far, with so many levels of each grouping factor.
+
+        Raises
+        ------
+        NumericalError
+            A sum is not finite.
+        """
+        p = len(self._rr) - 1
+        empty = np.zeros(0, dtype=np.intp)
+        shapes = [levels.zz.shape[1] for levels in self._levels]
+        pairs = {}
+        for (a, b), parts in self._pairs.items():
+            none = PairMoments(empty, empty, np.zeros((0, shapes[a], shapes[b])), empty)
+            pairs[a, b] = merged(*parts) if parts else none
+        return AdditiveSums(
+            scaling=self._scaling,
+            facts=self._facts,
+            rr=self._rr.copy(),
+            root=self._root if len(self._root) else np.zeros((0, p)),
+            factors=tuple(
+                levels.sums(size) for levels, size in zip(self._levels, sizes, strict=True)
+            ),
+            pairs=pairs,
+        )
+
+
+class _GrowingLevels:
+    """Sums of one grouping factor, in arrays that grow."""
+
+    def __init__(self, k: int, m: int) -> None:
+        self.zz, self.zr = np.zeros((0, k, k)), np.zeros((0, k, m))
+        self.counts = np.zeros(0, dtype=np.int64)
+
+    def add(self, factor: FactorRows, at: IndexArray | None, moments: FactorMoments) -> None:
+        counts = np.bincount(factor.codes, minlength=factor.n_levels)
+        size = factor.n_levels if at is None else int(at[-1]) + 1
+        self._grow(size)
+        where: slice | IndexArray = slice(0, size) if at is None else at
+        self.zz[where] += moments.zz
+        self.zr[where] += moments.zr
+        self.counts[where] += counts
+
+    def sums(self, size: int) -> LevelSums:
+        self._grow(size)
+        return LevelSums(self.zz[:size].copy(), self.zr[:size].copy(), self.counts[:size].copy())
+
+    def _grow(self, size: int) -> None:
+        if size <= len(self.counts):
+            return
+        more = max(size, 2 * len(self.counts)) - len(self.counts)
+        self.zz, self.zr, self.counts = (
+            np.concatenate([x, np.zeros((more, *x.shape[1:]), dtype=x.dtype)])
+            for x in (self.zz, self.zr, self.counts)
+        )
+
+
+def _facts(rows: ModelRows, passes: RowPasses) -> RowFacts:
+    return RowFacts(
+        n=rows.n,
+        low=float(rows.y.min()),
+        high=float(rows.y.max()),
+        size=rows.size,
+        weights=rows.n * passes.weight_size() ** 2,
+        log_det_residual=rows.residual.log_determinant(),
+    )
+
+
+def _levels_that_occur(factor: FactorRows) -> tuple[FactorRows, IndexArray | None]:
+    """The same rows with their own levels alone, and which these are; None if all levels stay."""
+    codes, q = factor.codes, factor.n_levels
+    if q <= LEVELS_PER_ROW * len(codes):
+        return factor, None
+    occurs = np.zeros(q, dtype=bool)
+    occurs[codes] = True
+    (present,) = occurs.nonzero()
+    place = np.empty(q, dtype=np.intp)
+    place[present] = np.arange(len(present))
+    return FactorRows(place[codes], len(present), factor.basis), present
+
+
+def _placed(pair: PairMoments, a: IndexArray | None, b: IndexArray | None) -> PairMoments:
+    """Pairs of levels of a chunk among all levels."""
+    rows = pair.rows if a is None else a[pair.rows]
+    cols = pair.cols if b is None else b[pair.cols]
+    return replace(pair, rows=rows, cols=cols)
+
+
+def _append(parts: list[PairMoments], new: PairMoments) -> None:
+    """Add a part; those behind the first that are no longer than it are merged into one.
+
+    So every pair is sorted again only as often as the whole doubles.
+    """
+    while parts and len(parts[-1].rows) <= len(new.rows):
+        new = merged(parts.pop(), new)
+    parts.append(new)

@@ -1,0 +1,83 @@
+"""Units for a stream of rows, from the first of them (see :mod:`lmforms.engine.sums.units`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...covariance import Covariance
+from ...support.arrays import FloatArray
+from ..linalg.independent_columns import independent_columns
+from ..linalg.stable_columns import least_squares, means, subtract_shift
+from ..rows import ModelRows
+from .column_maps import column_sizes
+from .units import AffineMap, Pilot, Scaling, Units
+
+
+def sample_scaling(
+    rows: ModelRows,
+    covariances: Sequence[Covariance],
+    constant: int | None,
+    constants: Sequence[int | None],
+) -> Scaling:
+    """Units of size one for rows like these, which leave the columns of X apart.
+
+    Parameters
+    ----------
+    rows : ModelRows
+        Some of the rows. Columns may be zero or dependent in them.
+    covariances : sequence of Covariance
+        Structure of each grouping factor; it determines how its basis may be transformed.
+    constant : int or None
+        Column of X that is one in all rows of the stream.
+    constants : sequence of int or None
+        The same of each basis.
+
+    Returns
+    -------
+    Scaling
+        Without pilot effects, whatever the number of levels.
+    """
+    whiten = rows.residual.whiten
+    x = _scaled(rows.X, constant, whiten)
+    shift, w = 0.0, np.zeros(rows.X.shape[1])
+    if constant is not None:
+        shift, _ = subtract_shift(rows.y, np.ones((rows.n, 1)))
+        w[constant] = 1.0
+    gamma, X, y = np.zeros(len(w)), whiten(x(rows.X)), whiten(rows.y - shift)
+    own = independent_columns(rows.X)
+    gamma[own] = least_squares(X[:, own], y)
+    left = column_sizes((y - X @ gamma)[:, None])[0]
+    each = zip(rows.level_factors, covariances, constants, strict=True)
+    bases = tuple(_basis_map(f.basis, c, one, whiten) for f, c, one in each)
+    pilot = Pilot(gamma, float(left), (), float(shift), shift * w, 0.0)
+    return Scaling(Units(x, bases), pilot)
+
+
+def _scaled(columns: FloatArray, constant: int | None, whiten: object) -> AffineMap:
+    """Each column centred, if one is constant, and of unit mean square."""
+    center = np.zeros(columns.shape[1])
+    if constant is not None:
+        center = means(columns)
+        center[constant] = 0.0
+    sizes = column_sizes(whiten(columns - center))  # type: ignore[operator]
+    return AffineMap(center, np.diag(1.0 / sizes), constant)
+
+
+def _basis_map(
+    basis: FloatArray, covariance: Covariance, constant: int | None, whiten: object
+) -> AffineMap:
+    """The same as far as the structure allows it."""
+    parts = covariance.invariances()
+    if len(parts) == 1 and parts[0][1] == "linear":
+        return _scaled(basis, constant, whiten)
+    sizes = column_sizes(whiten(basis))  # type: ignore[operator]
+    matrix = np.eye(len(sizes))
+    for columns, kind in parts:
+        own = sizes[columns]
+        if kind == "common":
+            own = np.full(len(own), np.sqrt(np.mean(own**2)))
+        if kind != "none":
+            matrix[columns, columns] = np.diag(1.0 / own)
+    return AffineMap(np.zeros(len(matrix)), matrix, None)
