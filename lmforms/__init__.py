@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .results.generalized.generalized_results import GeneralizedResults as GeneralizedResults
     from .results.model_results import MixedModelResults as MixedModelResults
     from .storage.load import load as load
+    from .stream.model_sums import ModelSums as ModelSums
+    from .stream.model_sums import summarise as summarise
 
 from ._version import __version__
 
@@ -49,6 +51,7 @@ _HOME = {
     "ManyFits": "many",
     "MixedModel": "model",
     "MixedModelResults": "results.model_results",
+    "ModelSums": "stream.model_sums",
     "anova": "inference.model_comparison.model_tests",
     "compare": "inference.model_comparison.model_weights",
     "glmer": "generalized_model",
@@ -58,6 +61,7 @@ _HOME = {
     "load": "storage.load",
     "model_table": "inference.model_comparison.model_table",
     "pool": "inference.pooling.pool",
+    "summarise": "stream.model_sums",
 }
 _MODULES = (
     *("datasets", "errors", "families", "latent", "mme", "plot"),
@@ -73,6 +77,7 @@ __all__ = [
     "ManyFits",
     "MixedModel",
     "MixedModelResults",
+    "ModelSums",
     "__version__",
     "anova",
     "compare",
@@ -91,6 +96,7 @@ __all__ = [
     "pool",
     "relationship",
     "residual",
+    "summarise",
     "varcomp",
 ]
 

@@ -153,6 +153,10 @@ class IdentificationWarning(LmformsWarning):
     """The data do not determine a variance: the criterion is flat along it."""
 
 
+class PrecisionWarning(LmformsWarning):
+    """Digits were lost in sums of squares, and the rows to sum up again are not there."""
+
+
 class SingularWarning(LmformsWarning):
     """A fitted covariance is singular: of the random effects, or of the noise of a form."""
 

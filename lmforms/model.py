@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
@@ -31,8 +31,13 @@ from .results.settled_variances import settled
 from .results.state import FitState
 from .results.status_warnings import warn_of_status
 from .results.unknown_names import UnknownNames
+from .stream.fit_stream import fit_stream
+from .stream.lookup import source_of
 from .support.arguments import flag, named_arguments
 from .support.arrays import FloatArray
+
+if TYPE_CHECKING:
+    from .stream.model_sums import ModelSums
 
 
 class MixedModel(UnknownNames):
@@ -307,8 +312,8 @@ def _state(
 
 @named_arguments
 def lmer(
-    formula: str,
-    data: Any,
+    formula: str | ModelSums,
+    data: Any = None,
     *,
     reml: bool = True,
     weights: str | npt.ArrayLike | None = None,
@@ -321,20 +326,25 @@ def lmer(
     start: npt.ArrayLike | MixedModelResults | None = None,
     control: Control | None = None,
     context: Mapping[str, Any] | None = None,
+    levels: Mapping[str, Any] | None = None,
 ) -> MixedModelResults:
     """Fit a linear mixed model: :class:`MixedModel` and :meth:`MixedModel.fit` in one call.
 
     Parameters
     ----------
-    formula : str
-        R-like, for example ``"y ~ x + (x | g)"``.
-    data : pandas, polars or pyarrow table, or mapping of arrays
+    formula : str or ModelSums
+        R-like, for example ``"y ~ x + (x | g)"``; or the sums of a model, which know theirs.
+    data : pandas, polars or pyarrow table, mapping of arrays, or source
+        Rows in memory; or a source of rows, which are summed up and not kept: files, a database,
+        chunks, see :func:`lmforms.summarise`.
     reml : bool
         Restricted maximum likelihood (default) or maximum likelihood.
     weights, offset, contrasts, missing, residual, relationship, context
         See :class:`MixedModel`.
     method, start, control
         See :meth:`MixedModel.fit`.
+    levels : mapping of str to sequence, optional
+        For sources: levels that are known, see :func:`lmforms.summarise`.
 
     Returns
     -------
@@ -354,6 +364,29 @@ def lmer(
     Days          10.467
     dtype: float64
     """
+    options: dict[str, Any] = {
+        "reml": reml,
+        "start": start,
+        "control": control,
+        "method": method,
+    }
+    source = source_of(data)
+    if source is not None or not isinstance(formula, str):
+        return fit_stream(
+            formula,
+            data if source is None else source,
+            options,
+            weights=weights,
+            offset=offset,
+            contrasts=contrasts,
+            missing=missing,
+            residual=residual,
+            relationship=relationship,
+            context=context,
+            levels=levels,
+        )
+    if levels is not None:
+        raise ArgumentError("levels= is for sources of rows: tables in memory show theirs.")
     model = MixedModel(
         formula,
         data,
@@ -365,4 +398,4 @@ def lmer(
         relationship=relationship,
         context=context,
     )
-    return model.fit(reml=reml, start=start, control=control, method=method)
+    return model.fit(**options)

@@ -145,7 +145,7 @@ ORDER = [
         "inference",
         "storage",
     ),
-    *("companion", "results"),
+    *("companion", "results", "stream"),
     *("model_estimate", "model", "generalized_model", "storage.load"),
     *("many", "interop", "sklearn", "cli"),
 ]

@@ -117,7 +117,7 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     if structure is not None:
         refuse_too_many(structure, len(y), design.X.shape[1])
     if len(design.x_kept) < len(design.fixed.names):
-        _warn_of_dropped("the fixed-effects columns", design.x_dropped)
+        warn_of_dropped("the fixed-effects columns", design.x_dropped)
     return design
 
 
@@ -130,11 +130,12 @@ def _auxiliary(
         kept = ranks.independent(matrix.values)
         part = made[name] = AuxiliaryPart(formula_data.auxiliary[name], matrix, kept)
         if part.dropped:
-            _warn_of_dropped(f"{name}: the columns", part.dropped)
+            warn_of_dropped(f"{name}: the columns", part.dropped)
     return made
 
 
-def _warn_of_dropped(what: str, names: Sequence[str]) -> None:
+def warn_of_dropped(what: str, names: Sequence[str]) -> None:
+    """Say which columns are left out."""
     dropped = ", ".join(f"`{c}`" for c in names)
     warnings.warn(
         f"{what} are linearly dependent; dropped: {dropped}.",
@@ -167,7 +168,13 @@ def _undefined(parts: FormulaParts, rows: BoolArray) -> dict[str, BoolArray]:
     return absent
 
 
-def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
+def refuse_no_column(response: TermMatrix, bound: BoundFormula) -> None:
+    """Refuse a response of a linear model that is not one column of numbers.
+
+    Raises
+    ------
+    FormulaError
+    """
     part = bound.formula.response
     if bound.formula.counts:
         raise part.error(
@@ -177,7 +184,23 @@ def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
     if response.is_categorical or len(response.names) != 1:
         kind = "is not numeric" if response.is_categorical else "has several columns"
         raise part.error(f"the response `{part.label}` {kind}; one numeric column is needed.")
+
+
+def refuse_constant(low: float, high: float, bound: BoundFormula) -> None:
+    """Refuse a response that has one value.
+
+    Raises
+    ------
+    ModelError
+    """
+    if low == high:
+        label = bound.formula.response.label
+        raise ModelError(f"the response `{label}` is constant ({low:g}): nothing to model.")
+
+
+def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
+    refuse_no_column(response, bound)
     y = np.ascontiguousarray(response.values[:, 0])
     if len(y) > 1 and y[-1] == y[0] and (y == y[0]).all():
-        raise ModelError(f"the response `{part.label}` is constant ({y[0]:g}): nothing to model.")
+        refuse_constant(y[0], y[0], bound)
     return y

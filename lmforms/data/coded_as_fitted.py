@@ -90,7 +90,7 @@ def as_fitted(design: Design, rows: Table, what: str) -> Table:
     predictors = predictor_columns(design, range(len(design.terms)), design.auxiliary)
     changed = {}
     for name, given in rows.items():
-        fitted = as_used(design, name)
+        fitted = design.coding(name)
         if name not in predictors or fitted.dtype == given.dtype:
             continue
         is_bool = pd.api.types.is_bool_dtype
@@ -125,14 +125,6 @@ def as_fitted(design: Design, rows: Table, what: str) -> Table:
         dtype = bool if pd.api.types.is_bool_dtype(fitted.dtype) else fitted.dtype
         changed[name] = pd.Series(values, index=rows.index).astype(dtype)
     return rows.assign(changed)
-
-
-def as_used(design: Design, name: str) -> pd.Series:
-    """A column of the fit, without levels that only rows outside the model have."""
-    column = design.frame.table[name]
-    if not isinstance(column.dtype, pd.CategoricalDtype) or design.in_model.all():
-        return column
-    return column[design.in_model].cat.remove_unused_categories()
 
 
 def check_row_by_row(
@@ -170,7 +162,7 @@ def check_row_by_row(
 def lost_rows(design: Design, columns: Sequence[str], levels: Sequence[Any]) -> str:
     """Which of the levels had rows that were dropped, for a message."""
     seen: set[Any] = set()
-    for table in (design.frame.incomplete, design.frame.table.rows(~design.in_model)):
+    for table in design.left_out:
         if all(name in table for name in columns):
             values = [values_of(table[name].astype(object)) for name in columns]
             seen |= set(values[0] if len(columns) == 1 else zip(*values, strict=True))
@@ -181,7 +173,7 @@ def lost_rows(design: Design, columns: Sequence[str], levels: Sequence[Any]) -> 
 def given_offset(design: Design, data: Any, offset: npt.ArrayLike | None, what: str) -> FloatArray:
     """The offset that came as an argument, for the new rows (zeros without one)."""
     column = design.formula_data.offset_column
-    fitted_with_one = "offset" in design.frame.extra
+    fitted_with_one = "offset" in design.formula_data.frame.extra
     if offset is not None and not fitted_with_one:
         raise ArgumentError(f"{what}: the model was fitted without an offset argument.")
     if offset is None and column is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
 from ..residual import Residual, ResidualSpec
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from ..support.column_table import Table
 from .auxiliary_part import AuxiliaryPart
 from .frame import Frame
 from .level_labels import GivenLabels, LevelLabels
@@ -162,6 +164,14 @@ class Design:
         return self.formula_data.frame
 
     @property
+    def left_out(self) -> tuple[Table, ...]:
+        """Rows that were not used, by the reason."""
+        return self.frame.incomplete, self.frame.table.rows(~self.in_model)
+
+    has_rows: ClassVar[bool] = True
+    """Whether the rows are here, and not only their sums."""
+
+    @property
     def n(self) -> int:
         """Number of rows used."""
         return len(self.y)
@@ -235,6 +245,17 @@ class Design:
 
     def __repr__(self) -> str:
         return f"<Design of {self.description}>"
+
+    def used_column(self, name: str) -> pd.Series:
+        """A column of the data, without levels that only rows outside the model have."""
+        column = self.frame.table[name]
+        if not isinstance(column.dtype, pd.CategoricalDtype) or self.in_model.all():
+            return column
+        return column[self.in_model].cat.remove_unused_categories()
+
+    def coding(self, name: str) -> pd.Series:
+        """The same column, for its type and its levels alone."""
+        return self.used_column(name)
 
     def basis(self, group: GroupingFactor) -> FloatArray:
         """Basis columns of all terms on a grouping factor, (n, k)."""

@@ -55,7 +55,7 @@ def random_parts(
         made = structured_effects(spec, matrix)
         matrix = made.matrix
         if not made.has_levels:  # a level without rows is correlated with those that have some
-            _refuse_dependent(matrix, spec, ranks)
+            refuse_dependent(matrix, spec, ranks)
         label, written = layout.labels[i]
         terms.append(
             RandomTerm(
@@ -103,8 +103,13 @@ def _columns_of_factor(terms: Sequence[RandomTerm], factor: str) -> tuple[str, .
     return columns
 
 
-def _refuse_dependent(matrix: TermMatrix, spec: BoundRandomTerm, ranks: ColumnRanks) -> None:
-    """Refuse columns that are zero, or depend linearly on earlier ones."""
+def refuse_dependent(matrix: TermMatrix, spec: BoundRandomTerm, ranks: ColumnRanks) -> None:
+    """Refuse columns that are zero, or depend linearly on earlier ones.
+
+    Raises
+    ------
+    ModelError
+    """
     independent = ranks.independent(matrix.values)
     if len(independent) == matrix.values.shape[1]:
         return
@@ -146,13 +151,8 @@ def check_sizes(
     with_nugget : bool
         Whether the correlations of the residuals leave room for an independent part of each row.
     """
-    sizes = refuse_one_level(groups, terms)
-    n, wide = len(X), []
-    for term in terms:
-        if sizes[term.group] * term.covariance.rank < n or groups[term.group].name in related:
-            continue
-        if not _is_correlated(term):
-            wide.append(term)
+    sizes, n = refuse_one_level(groups, terms), len(X)
+    wide = _as_many_as_rows(groups, terms, n, related)
     for term in wide:
         if sizes[term.group] < n or isinstance(term.covariance, Structured):
             _refuse_as_many_as_rows(term, groups, n)
@@ -162,6 +162,33 @@ def check_sizes(
     apart = number_told_apart(X, residual_patterns(residual, n), patterns)
     if apart < len(wide):
         _refuse_as_many_as_rows(wide[apart], groups, n)
+
+
+def refuse_wide(groups: Sequence[GroupingFactor], terms: Sequence[RandomTerm], n: int) -> None:
+    """Refuse as many random effects as rows, whatever the variances of the rows.
+
+    Raises
+    ------
+    ModelError
+    """
+    for term in _as_many_as_rows(groups, terms, n):
+        _refuse_as_many_as_rows(term, groups, n)
+
+
+def _as_many_as_rows(
+    groups: Sequence[GroupingFactor],
+    terms: Sequence[RandomTerm],
+    n: int,
+    related: Collection[str] = (),
+) -> list[RandomTerm]:
+    """Terms of independent levels, not told by their correlations, with n effects or more."""
+    return [
+        term
+        for term in terms
+        if groups[term.group].labels.size * term.covariance.rank >= n
+        and groups[term.group].name not in related
+        and not _is_correlated(term)
+    ]
 
 
 def refuse_one_level(groups: Sequence[GroupingFactor], terms: Sequence[RandomTerm]) -> list[int]:

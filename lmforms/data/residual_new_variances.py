@@ -188,7 +188,7 @@ def new_weights(
     -------
     ndarray (m,), or None for a model without weights.
     """
-    if "weights" not in design.frame.extra:
+    if "weights" not in design.formula_data.frame.extra:
         if weights is not None:
             raise ArgumentError(f"{what}: the model was fitted without weights.")
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ..data.design import Design
 from ..inference.coefficients import coefficient_table
 from ..inference.model_comparison.criteria import aic, bic
 from ..tables.number_format import fixed_decimals, signed
@@ -47,18 +48,20 @@ def summarize(
     structure = residual_heading(state)
     title = f"Linear {'mixed ' if mixed else ''}model fit by {method}"
     groups = ", ".join(f"{g.name} ({len(g.labels)})" for g in design.groups)
-    scaled = np.quantile(residuals(state, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0])
     error = estimate.criterion_se
     facts = [
         ("Formula", str(design.bound.formula)),
-        ("Rows", str(design.n)),
+        ("Rows", _rows(design)),
         ("Groups", groups or f"none: {_least_squares(structure)}"),
         *([("Residuals", structure)] if structure else []),
         ("REML criterion" if estimate.reml else "Deviance", _estimated(estimate.criterion, error)),
         ("Log-likelihood", _estimated(-0.5 * estimate.criterion, 0.5 * error)),
         ("AIC, BIC", ", ".join(fixed_decimals([aic(state), bic(state)], 2))),
-        ("Scaled residuals", ", ".join(fixed_decimals(scaled, 3)) + " (min, quartiles, max)"),
     ]
+    if design.has_rows:
+        scaled = np.quantile(residuals(state, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0])
+        shown = ", ".join(fixed_decimals(scaled, 3))
+        facts.append(("Scaled residuals", f"{shown} (min, quartiles, max)"))
     if mixed or structure:
         word = "yes" if estimate.converged else "NO"
         given = "θ was given" if mixed else "parameters were given"
@@ -95,6 +98,10 @@ def summarize(
     if len(fixed):
         tables["fixed"] = fixed
     return ModelSummary(title, tuple(facts), tables, tuple(notes))
+
+
+def _rows(design: Design) -> str:
+    return str(design.n) if design.has_rows else f"{design.n}, summed up"
 
 
 def _least_squares(structure: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...errors import ModelError
 from ...support.arrays import FloatArray, IndexArray
 from .column_root import merged_roots
 from .moments import PairMoments, merged, sorted_pairs
@@ -142,3 +143,38 @@ class AdditiveSums:
             ),
             pairs={key: merged(pair, other.pairs[key]) for key, pair in self.pairs.items()},
         )
+
+    def without(self, other: AdditiveSums) -> AdditiveSums:
+        """Less the sums of some of the rows, of the same levels in the same units.
+
+        Raises
+        ------
+        ModelError
+            `other` has more rows of a level than are here.
+        """
+        factors = []
+        for a, b in zip(self.factors, other.factors, strict=True):
+            counts = a.counts - b.counts
+            if (counts < 0).any():
+                raise ModelError("without(): a level has more rows in what is taken out.")
+            left = (counts > 0)[:, None, None]
+            factors.append(LevelSums((a.zz - b.zz) * left, (a.zr - b.zr) * left, counts))
+        pairs = {}
+        for key, pair in self.pairs.items():
+            theirs = other.pairs[key]
+            assert theirs.counts is not None
+            found = merged(pair, replace(theirs, blocks=-theirs.blocks, counts=-theirs.counts))
+            assert found.counts is not None
+            if (found.counts < 0).any():
+                raise ModelError(
+                    "without(): two levels have more rows in the sums to be taken out."
+                )
+            kept = found.counts > 0
+            pairs[key] = PairMoments(
+                found.rows[kept], found.cols[kept], found.blocks[kept], found.counts[kept]
+            )
+        rr = self.rr - other.rr
+        p = len(rr) - 1
+        values, vectors = np.linalg.eigh(rr[:p, :p])
+        root = (np.sqrt(np.maximum(values, 0.0)) * vectors).T
+        return AdditiveSums(self.scaling, self.facts - other.facts, rr, root, tuple(factors), pairs)

@@ -24,7 +24,7 @@ def chunk_root(moments: FloatArray, columns: Callable[[], FloatArray]) -> FloatA
     (present,) = (moments.diagonal() > 0.0).nonzero()
     own = root_of_moments(moments[np.ix_(present, present)])
     if own is None:
-        own = np.linalg.qr(columns()[:, present], mode="r")
+        own = np.asarray(np.linalg.qr(columns()[:, present], mode="r"), dtype=np.float64)
     root = np.zeros((len(own), p))
     root[:, present] = own
     return root

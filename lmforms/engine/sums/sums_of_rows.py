@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ...covariance import Covariance
 from ..linalg.threads import limited_blas_threads, threads_of_rows
 from ..rows import ModelRows
@@ -72,7 +74,7 @@ def _sums_by_level(
     passes = RowPasses.over(rows)
     units = choose_units(rows, covariances, passes)
     sums = summed(rows, units, passes)
-    if not pilot or not _cancels(sums):
+    if not pilot or not cancels(sums):
         return sums
     piloted = pilot_scaling(sums)
     return summed(rows, piloted, passes, piloted.pilot.effects, sums)
@@ -91,7 +93,7 @@ def _projected_sums(
     sums = projected(products(rows, units), list(roots) or [None] * len(rows.factors))
     if rotate:
         sums = in_principal_directions(sums)
-    if not pilot or not _cancels(sums):
+    if not pilot or not cancels(sums):
         return sums
     effects = sums.joint_effects
     of_levels = tuple(
@@ -102,9 +104,16 @@ def _projected_sums(
     return with_projected_pilot(sums, again, effects)
 
 
-def _cancels(sums: CrossProducts) -> bool:
+def cancels(sums: CrossProducts) -> bool:
     """Whether y'R⁻¹y is much more than what X and the effects leave."""
     return not sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained
+
+
+def digits_lost(sums: CrossProducts) -> float:
+    """Decimal digits of y'R⁻¹y that the difference of sums loses."""
+    whole, left = float(sums.rr[-1, -1]), sums.unexplained
+    least = whole * float(np.finfo(np.float64).eps)
+    return float(np.log10(whole / max(left, least))) if whole > 0.0 else 0.0
 
 
 def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:

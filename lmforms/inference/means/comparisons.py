@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...data.coded_as_fitted import as_used
 from ...data.design import Design
 from ...errors import ArgumentError, near_matches
 from ...support.arguments import number, short_repr
@@ -82,7 +81,7 @@ def read_comparisons(design: Design, comparison: Any, what: str) -> list[Compari
     chosen = chosen_names("comparison", ways or comparison, names, what)
     out: list[Comparison] = []
     for name in chosen:
-        column = as_used(design, name)
+        column = design.used_column(name)
         is_factor = name in fixed_labels(design) or is_label_column(column)
         way = ways.get(name)
         if isinstance(way, (tuple, list, np.ndarray)):
@@ -112,7 +111,7 @@ def _of_levels(design: Design, name: str, way: Any, what: str) -> list[Compariso
             f"{what}: comparison[{name!r}]={short_repr(way)}: `{name}` is a factor: use two "
             f"levels, (low, high), or one of {', '.join(map(repr, WAYS))}.{hint}"
         )
-    column = as_used(design, name)
+    column = design.used_column(name)
     levels = (
         list(column.cat.categories)
         if isinstance(column.dtype, pd.CategoricalDtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ...glmm.estimate import GeneralizedEstimate
@@ -48,7 +50,7 @@ def link_scale(state: FitState) -> ResponseScale:
         steps=(step,),
         least=least,
         most=most,
-        base=float(np.e) if link.name in ("logit", "log") else 0.0,
+        base=math.e if link.name in ("logit", "log") else 0.0,
         ratio=_ratio(link, family),
         notes=scale_notes(state),
     )

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...data.coded_as_fitted import as_used
 from ...data.design import Design
 from ...data.label_messages import named, other_type, values_of
 from ...errors import ArgumentError, ColumnError, DataError, listed, near_matches
@@ -153,7 +152,7 @@ def _known(names: list[str]) -> str:
 
 
 def _predictor(design: Design, name: str, as_label: bool, at: Any, what: str) -> Predictor:
-    column = as_used(design, name)
+    column = design.used_column(name)
     if len(column) != design.n:
         column = column[design.in_model]
     if as_label or is_label_column(column):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -24,7 +25,7 @@ from .response_scale import (
     sine,
 )
 
-BASES = {"log": float(np.e), "log2": 2.0, "log10": 10.0}
+BASES = {"log": math.e, "log2": 2.0, "log10": 10.0}
 """Logarithms by their names in formulas."""
 
 AGREES = 1e-6

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ...data.coded_as_fitted import as_used
 from ...data.design import Design
 from ...errors import ArgumentError, ColumnError, DataError, listed, near_matches
 from ...support.arguments import short_repr
@@ -38,7 +37,7 @@ def slope_variable(design: Design, name: object, argument: str, what: str) -> st
     """
     names = fixed_predictors(design)
     labels = fixed_labels(design)
-    numbers = [n for n in names if n not in labels and not is_label_column(as_used(design, n))]
+    numbers = [n for n in names if n not in labels and not is_label_column(design.used_column(n))]
     known = f" Numbers: {listed(numbers)}." if numbers else " It has no numbers."
     if not isinstance(name, str):
         raise ArgumentError(f"{what}: {argument}={short_repr(name)}: a name is needed.{known}")

@@ -1,0 +1,157 @@
+"""The design of a model whose rows were summed up and not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from ..engine.rows import ModelRows
+from ..errors import ModelError
+from ..support.arrays import FloatArray, IndexArray
+from ..support.column_table import Table
+from .design import Design, GroupingFactor
+from .frame import Frame
+
+NEEDS_ROWS = (
+    "this needs the rows of the fit, and the model was fitted from sums of a stream: predict, "
+    "fitted values and residuals of a table are `fit.predict(table)`; for the rest fit rows in "
+    "memory, some of them if there are too many."
+)
+
+
+def refuse_rows() -> NoReturn:
+    """Say that there are no rows.
+
+    Raises
+    ------
+    ModelError
+    """
+    raise ModelError(NEEDS_ROWS)
+
+
+class NoRows:
+    """Stands for an array with a value for each row that was never kept: all its uses are refused.
+
+    Examples
+    --------
+    >>> NoRows() - 1.0
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ModelError: this needs the rows of the fit, and the model was fitted from sums...
+    """
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        refuse_rows()
+
+    __array__ = __len__ = __iter__ = __getitem__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+    __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __neg__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __invert__ = __bool__ = __float__ = _refuse
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # what Python and pickle ask every object for
+            raise AttributeError(name)
+        refuse_rows()
+
+
+@dataclass(frozen=True, eq=False)
+class SummedDesign(Design):
+    """Names, codings and levels of a design, without its rows.
+
+    `fixed` holds a root R of the columns' products, R'R = X'X, in the place of the rows of X.
+
+    Attributes
+    ----------
+    count : int
+        Number of rows that were summed up.
+    """
+
+    count: int = 0
+
+    has_rows: ClassVar[bool] = False
+
+    @property
+    def n(self) -> int:
+        """Number of rows used."""
+        return self.count
+
+    @property
+    def frame(self) -> Frame:
+        """Not there."""
+        refuse_rows()
+
+    def coding(self, name: str) -> pd.Series:
+        """A column for its type and its levels alone."""
+        return self.formula_data.frame.table[name]
+
+    @property
+    def left_out(self) -> tuple[Table, ...]:
+        """Rows that were not used: they were not kept either."""
+        return ()
+
+    @property
+    def index(self) -> pd.Index:
+        """Not there."""
+        refuse_rows()
+
+    @property
+    def X(self) -> FloatArray:
+        """Not there."""
+        refuse_rows()
+
+    def basis(self, group: GroupingFactor) -> FloatArray:
+        """Not there."""
+        refuse_rows()
+
+    def rows(self, y: FloatArray | None = None, phi: FloatArray | None = None) -> ModelRows:
+        """Not there."""
+        refuse_rows()
+
+
+def summed_design(
+    prototype: Design,
+    count: int,
+    labels: Sequence[pd.Index],
+    root: FloatArray,
+    kept: IndexArray,
+) -> SummedDesign:
+    """The design of rows that were summed up.
+
+    Parameters
+    ----------
+    prototype : Design
+        Of a few rows with all levels of all factors among the predictors.
+    count : int
+        Number of rows.
+    labels : sequence of Index
+        Levels of each grouping factor.
+    root : ndarray (r, p)
+        R with R'R = X'X, of all columns of X.
+    kept : ndarray of int
+        Columns that do not depend on earlier ones.
+    """
+    absent: Any = NoRows()
+    groups = tuple(
+        replace(
+            group.with_levels(own.set_names(group.levels.names)),
+            codes=absent,
+        )
+        for group, own in zip(prototype.groups, labels, strict=True)
+    )
+    return SummedDesign(
+        formula_data=prototype.formula_data,
+        in_model=absent,
+        y=absent,
+        offset=absent,
+        residual=prototype.residual,
+        fixed=replace(prototype.fixed, values=np.ascontiguousarray(root)),
+        x_kept=kept,
+        offsets=prototype.offsets,
+        terms=prototype.terms,
+        groups=groups,
+        count=count,
+    )

@@ -1,0 +1,245 @@
+"""Passes over a source: a plan, sums of all rows, and once more with pilot effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..engine.kernel_choice import kernels_of_rows
+from ..engine.linalg.threads import limited_blas_threads
+from ..engine.sums.cross_products import CrossProducts
+from ..engine.sums.settled_sums import piloted_products
+from ..engine.sums.units import Scaling
+from ..errors import DataError, listed
+from ..formula.aliases import unaliased
+from ..support.arrays import IndexArray
+from .chunk_rows import chunk_rows
+from .labelled_sums import ChunkSummer, LabelledSums, combined, label_parts
+from .learn_levels import given_levels, learn_levels
+from .make_plan import (
+    ModelText,
+    categorical_columns,
+    factor_columns_of,
+    make_plan,
+    with_units,
+)
+from .plan import Plan, label_names, predictor_names
+from .source import Partition, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..formula.terms import BoundFormula
+
+Batches = Iterator[tuple[str, "pa.RecordBatch"]]
+"""Chunks with the names of their partitions."""
+
+
+def planned_sums(
+    text: ModelText, source: Source, levels: Mapping[str, Any] | None
+) -> tuple[Plan, LabelledSums]:
+    """A plan from a source, and the sums of its rows.
+
+    Parameters
+    ----------
+    text : ModelText
+    source : Source
+    levels : mapping of str to sequence, optional
+        Levels that are known: those of predictors need no pass over the rows then.
+
+    Raises
+    ------
+    LmformsError
+    """
+    bound = text.bound(source.schema)
+    beside = [name for name in (text.weights, text.offset) if name is not None]
+    columns = [*predictor_names(bound), *label_names(bound), *beside]
+    columns = list(dict.fromkeys(columns))
+    source = _narrowed(source, columns)
+    known, categories = given_levels(levels, columns), categorical_columns(source.schema)
+    factors = _factor_levels(bound, source, known)
+    if source.repeatable:
+        while True:
+            batches = _batches(source.partitions(), columns)
+            plan = first_plan(text, bound, batches, factors, known, categories)
+            found = summed(plan, source)
+            fewer = _without_empty_levels(plan, found, known)
+            if fewer is None:
+                return plan, found
+            factors = fewer  # a level that only incomplete rows have
+    read: list[tuple[str, pa.RecordBatch]] = []
+    batches = _batches(source.partitions(), columns)
+    plan = first_plan(text, bound, _recorded(batches, read), factors, known, categories)
+    found = _summed(plan, chain(read, batches))
+    refuse_other_labels(plan, found)
+    return plan, found
+
+
+def first_plan(
+    text: ModelText,
+    bound: BoundFormula,
+    batches: Batches,
+    factors: Mapping[str, pd.CategoricalDtype],
+    levels: Mapping[str, pd.Index],
+    categories: frozenset[str],
+) -> Plan:
+    """A plan from the first chunk that has a complete row.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    for where, batch in batches:
+        plan = make_plan(text, bound, batch, factors, levels, categories)
+        if plan is None:
+            continue
+        rows = chunk_rows(plan, batch, where)
+        if rows.n:
+            return with_units(plan, rows)
+    raise DataError("the source has no rows, or all of them have missing values.")
+
+
+def summed(plan: Plan, source: Source) -> LabelledSums:
+    """The sums of all rows of a source."""
+    with limited_blas_threads(1):
+        found = source.reduced(partial(_sum_of_partitions, plan), combined)
+    refuse_other_labels(plan, found)
+    return found
+
+
+def summed_again(
+    plan: Plan,
+    source: Source,
+    scaling: Scaling,
+    kept: IndexArray,
+    labels: tuple[pd.Index, ...],
+) -> CrossProducts:
+    """Cross-products of all rows in units that are known, with pilot effects.
+
+    Parameters
+    ----------
+    plan : Plan
+    source : Source
+    scaling : Scaling
+    kept : ndarray of int
+        Columns of X that do not depend on earlier ones.
+    labels : tuple of Index
+        Levels of each grouping factor.
+    """
+    source = _narrowed(source, plan.columns)
+    work = partial(_sum_of_partitions, plan, scaling=scaling, kept=kept, labels=labels)
+    with limited_blas_threads(1):
+        return piloted_products(source.reduced(work, combined).sums)
+
+
+def _sum_of_partitions(
+    plan: Plan,
+    partitions: Sequence[Partition],
+    scaling: Scaling | None = None,
+    kept: IndexArray | None = None,
+    labels: tuple[pd.Index, ...] | None = None,
+) -> LabelledSums:
+    return _summed(plan, _batches(partitions, plan.columns), scaling, kept, labels)
+
+
+def _summed(
+    plan: Plan,
+    batches: Iterable[tuple[str, pa.RecordBatch]],
+    scaling: Scaling | None = None,
+    kept: IndexArray | None = None,
+    labels: tuple[pd.Index, ...] | None = None,
+) -> LabelledSums:
+    groups = plan.prototype.groups
+    own = scaling or plan.scaling
+    assert own is not None
+    summer = ChunkSummer(
+        own,
+        [group.covariance.k for group in groups],
+        [len(plan.bound.random[group.terms[0]].group) for group in groups],
+        labels,
+        kept,
+    )
+    count = 0
+    for where, batch in batches:
+        count += batch.num_rows
+        kernels_of_rows(count)  # loads them once there are so many rows that it pays
+        summer.add(chunk_rows(plan, batch, where), where)
+    return summer.result()
+
+
+def _batches(partitions: Sequence[Partition], columns: Sequence[str]) -> Batches:
+    for partition in partitions:
+        for batch in partition.read(columns):
+            if batch.num_rows:
+                yield partition.name, batch
+
+
+def _recorded(batches: Batches, read: list[tuple[str, pa.RecordBatch]]) -> Batches:
+    """The same, written down."""
+    for item in batches:
+        read.append(item)
+        yield item
+
+
+def _narrowed(source: Source, columns: Sequence[str]) -> Source:
+    """Of some columns, where a source wants to know them before it is read."""
+    narrow = getattr(source, "with_columns", None)
+    return source if narrow is None else narrow(list(columns))
+
+
+def _factor_levels(
+    bound: BoundFormula, source: Source, known: Mapping[str, pd.Index]
+) -> dict[str, pd.CategoricalDtype]:
+    """Levels of the predictors that are factors: given, or from a first pass."""
+    names = factor_columns_of(bound, source.schema)
+    unknown = [name for name in names if name not in known]
+    found = {name: pd.CategoricalDtype(known[name]) for name in names if name in known}
+    if not unknown:
+        return found
+    if not source.repeatable:
+        raise DataError(
+            f"{source.name} can be read once, and the levels of "
+            f"{listed([f'`{name}`' for name in unknown])} have to be known before: give them, as "
+            f"in levels={{{unknown[0]!r}: ['a', 'b']}}, or give a function that makes the chunks."
+        )
+    learnt = learn_levels(source, unknown)
+    for name in unknown:
+        is_text = name not in categorical_columns(source.schema)
+        as_is = name in bound.direct_columns
+        found[name] = learnt[name].dtype(name, is_text=is_text, as_is=as_is)
+    return found
+
+
+def refuse_other_labels(plan: Plan, found: LabelledSums) -> None:
+    """Refuse labels beside those that the user gave.
+
+    Raises
+    ------
+    DataError
+    """
+    for group, labels in zip(plan.prototype.groups, found.labels, strict=True):
+        factors = plan.bound.random[group.terms[0]].group
+        for factor, own in zip(factors, label_parts(labels), strict=True):
+            name = unaliased(factor.expr)
+            if name in plan.levels and not own.isin(plan.levels[name]).all():
+                new = own[~own.isin(plan.levels[name])].unique()
+                raise DataError(
+                    f"`{name}` has levels that levels= does not have: "
+                    f"{listed([str(x) for x in new], 5)}."
+                )
+
+
+def _without_empty_levels(
+    plan: Plan, found: LabelledSums, known: Mapping[str, pd.Index]
+) -> dict[str, pd.CategoricalDtype] | None:
+    """Levels of the factors that have complete rows; None if all have some."""
+    out = dict(plan.factors)
+    for name, counts in found.factor_counts.items():
+        if name not in known and not counts.all():
+            out[name] = pd.CategoricalDtype(out[name].categories[counts > 0])
+    return None if out == dict(plan.factors) else out

@@ -1,0 +1,85 @@
+"""What a stream of rows is: partitions with a schema, each read in chunks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from os import cpu_count
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+ROWS_OF_CHUNK = 1 << 17
+"""Rows that are read at a time: a few MiB for each column."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A part of a source that is read from its beginning to its end.
+
+    Attributes
+    ----------
+    name : str
+        For messages, such as ``2024.parquet, row group 3``.
+    read : callable
+        ``read(columns)`` gives the chunks with these columns in this order, as record batches of
+        at most about :data:`ROWS_OF_CHUNK` rows. It may be called again if the source is
+        repeatable. It pickles where the source is for other processes.
+    """
+
+    name: str
+    read: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+
+
+class Source(ABC):
+    """Rows somewhere else.
+
+    Attributes
+    ----------
+    name : str
+        For messages, such as ``rows/*.parquet`` or ``the DuckDB relation``.
+    schema : pyarrow.Schema
+        Names and types of all columns; types of iterables are those of the first chunk.
+    repeatable : bool
+        Whether it can be read more than once.
+    """
+
+    name: str
+    schema: pa.Schema
+    repeatable: bool
+
+    @abstractmethod
+    def partitions(self) -> list[Partition]:
+        """All rows, as one or more partitions that can be read side by side."""
+
+    def reduced(self, work: Callable[[Sequence[Partition]], T], combine: Callable[[T, T], T]) -> T:
+        """What `work` makes of all partitions, some at a time, combined in their order.
+
+        Threads of this process work side by side; which partitions one of them gets depends on
+        their number alone, so that results are the same again.
+        """
+        partitions = self.partitions()
+        shares = evenly(partitions, min(len(partitions), cpu_count() or 1))
+        if len(shares) == 1:
+            return work(shares[0])
+        with ThreadPoolExecutor(len(shares)) as threads:
+            return reduce(combine, threads.map(work, shares))
+
+
+def evenly(items: Sequence[T], count: int) -> list[list[T]]:
+    """Items in `count` runs of about the same length.
+
+    Examples
+    --------
+    >>> evenly("abcde", 2)
+    [['a', 'b', 'c'], ['d', 'e']]
+    """
+    ends = [-(-i * len(items) // count) for i in range(count + 1)]
+    return [list(items[a:b]) for a, b in pairwise(ends)]

@@ -1,0 +1,1 @@
+"""Sums in a file: JSON and plain arrays, no rows and no code."""

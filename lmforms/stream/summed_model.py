@@ -1,0 +1,240 @@
+"""A model of sums: checks, cross-products, and fits of them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from ..control import Control, control_of, method_of
+from ..covariance import Structured
+from ..data.build_design import refuse_constant, warn_of_dropped
+from ..data.changed_formula import ModelChanges
+from ..data.column_ranks import ColumnRanks
+from ..data.design import Design
+from ..data.random_terms import refuse_dependent, refuse_one_level, refuse_wide
+from ..data.summed_design import NoRows, SummedDesign, refuse_rows, summed_design
+from ..engine.estimate import estimate_sums
+from ..engine.sums.cross_products import CrossProducts
+from ..engine.sums.pilot import pilot_scaling
+from ..engine.sums.settled_sums import SettledSums, settled
+from ..engine.sums.sums_of_rows import cancels, digits_lost
+from ..errors import (
+    ArgumentError,
+    MissingDataError,
+    MissingDataWarning,
+    ModelError,
+    PrecisionWarning,
+)
+from ..results.given_theta import checked_theta
+from ..results.model_results import MixedModelResults
+from ..results.state import FitState
+from ..results.status_warnings import warn_of_status
+from ..results.unknown_names import UnknownNames
+from ..support.arguments import flag
+from ..support.arrays import FloatArray
+from ..support.caller import caller_depth
+from .labelled_sums import LabelledSums
+from .passes import summed_again
+from .plan import Plan
+from .source import Source
+
+MOST_PASSES = 2
+"""Passes with pilot effects: after the first, what is left is small."""
+
+FEWEST_DIGITS_LOST = 3.0
+"""Of sixteen; fewer are not worth a word."""
+
+
+class SummedModel(UnknownNames):
+    """A linear mixed model of rows that were summed up.
+
+    Parameters
+    ----------
+    design : SummedDesign
+    products : CrossProducts
+    """
+
+    _label, _fitted = "a model", MixedModelResults
+
+    def __init__(self, design: SummedDesign, products: CrossProducts) -> None:
+        self.design, self.products = design, products
+        self.formula = design.formula_data.formula
+        self.relationship: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<SummedModel {self.design.description}; fit it by .fit()>"
+
+    def fit(
+        self,
+        *,
+        reml: bool = True,
+        start: npt.ArrayLike | MixedModelResults | None = None,
+        control: Control | None = None,
+        method: str = "auto",
+    ) -> MixedModelResults:
+        """Estimate the model: see :meth:`lmforms.MixedModel.fit`."""
+        if method_of(method) != "auto":
+            raise ArgumentError(
+                f"method={method!r} needs rows in memory: sums are fitted by method='auto'."
+            )
+        options = control_of(control)
+        begin = None if start is None else checked_theta(self.design, start)
+        found = self._state(flag("reml", reml), options, start=begin)
+        results = MixedModelResults(self, found)  # type: ignore[arg-type]
+        warn_of_status(results, found.estimate.message)
+        return results
+
+    def _state(self, reml: bool, control: Control, start: Any = None, at: Any = None) -> FitState:
+        covariances = [group.covariance for group in self.design.groups]
+        found = estimate_sums(
+            self.products, covariances, reml=reml, control=control, start=start, at=at
+        )
+        absent: Any = NoRows()
+        return FitState(
+            design=self.design,
+            relationship=self.relationship,
+            estimate=found,
+            response=absent,
+            control=control,
+            method="auto",
+            refit=self._refit,
+            update=_refuse_update,
+            optimized=at is None,
+        )
+
+    def _refit(
+        self,
+        response: FloatArray,
+        *,
+        reml: bool,
+        start: npt.ArrayLike | None,
+        control: Control,
+        method: str,
+        phi: FloatArray | None = None,
+        optimize: bool = True,
+        design: Design | None = None,
+    ) -> MixedModelResults:
+        """See :class:`lmforms.results.state.Refit`."""
+        if not isinstance(response, NoRows) or design is not None:
+            refuse_rows()
+        if optimize:
+            return self.fit(reml=reml, start=start, control=control, method=method)
+        at = checked_theta(self.design, start, "theta")
+        state = self._state(reml, control, at=at)
+        return MixedModelResults(self, state)  # type: ignore[arg-type]
+
+
+def _refuse_update(
+    state: FitState,
+    changes: ModelChanges,
+    *,
+    reml: bool,
+    start: Any = None,
+    control: Control | None = None,
+    method: str | None = None,
+) -> NoReturn:
+    """See :class:`lmforms.results.state.Update`."""
+    raise ModelError(
+        "the model was fitted from sums, which belong to its formula: fit the changed formula to "
+        "the source."
+    )
+
+
+def summed_model(
+    plan: Plan, found: LabelledSums, source: Source | None = None, missing: str = "drop"
+) -> SummedModel:
+    """The model of sums.
+
+    Parameters
+    ----------
+    plan : Plan
+    found : LabelledSums
+    source : Source, optional
+        Where the rows came from; it is read again where sums of squares would cancel.
+    missing : {"drop", "raise"}
+
+    Raises
+    ------
+    LmformsError
+        The sums carry no model.
+
+    Warns
+    -----
+    MissingDataWarning, RankWarning, PrecisionWarning
+    """
+    _report_missing(found, missing)
+    found = found.in_order(plan.label_orders)
+    sums, prototype = found.sums, plan.prototype
+    if not sums.facts.n:
+        raise ModelError("the sums hold no rows.")
+    refuse_constant(sums.facts.low, sums.facts.high, plan.bound)
+    if sums.facts.n <= sums.rr.shape[0] - 1:
+        raise ModelError(f"{sums.facts.n} rows leave nothing for the residuals.")
+    made = settled(sums, plan.covariances)
+    root = sums.root @ sums.scaling.units.x.inverse
+    design = summed_design(prototype, sums.facts.n, found.labels, root, made.kept)
+    _refuse_dependent_effects(plan, found)
+    refuse_one_level(design.groups, design.terms)
+    refuse_wide(design.groups, design.terms, design.n)
+    if len(made.kept) < len(design.fixed.names):
+        warn_of_dropped("the fixed-effects columns", design.x_dropped)
+    products = _with_pilots(plan, made, found, source)
+    return SummedModel(design, products)
+
+
+def _refuse_dependent_effects(plan: Plan, found: LabelledSums) -> None:
+    """Refuse bases with columns that are zero or dependent, by a root of their products."""
+    ranks, design = ColumnRanks(), plan.prototype
+    for group, own, units in zip(
+        design.groups, found.sums.factors, found.sums.scaling.units.bases, strict=True
+    ):
+        values, vectors = np.linalg.eigh(own.zz.sum(axis=0))
+        root = (np.sqrt(np.maximum(values, 0.0)) * vectors).T @ units.inverse
+        start = 0
+        for t in group.terms:
+            term, k = design.terms[t], design.terms[t].covariance.k
+            columns = np.ascontiguousarray(root[:, start : start + k])
+            start += k
+            if not isinstance(term.covariance, Structured):
+                refuse_dependent(replace(term.matrix, values=columns), plan.bound.random[t], ranks)
+
+
+def _with_pilots(
+    plan: Plan, made: SettledSums, found: LabelledSums, source: Source | None
+) -> CrossProducts:
+    """Cross-products; from the rows again, with pilot effects, where digits were lost."""
+    products, again = made.cp, made.loses_digits or cancels(made.cp)
+    if source is None or not source.repeatable:
+        lost = digits_lost(products)
+        if lost > FEWEST_DIGITS_LOST or made.loses_digits:
+            warnings.warn(
+                f"about {lost:.0f} of 16 digits were lost in the sums of squares, as groups lie "
+                "far apart or predictors are nearly dependent: fit the source itself, which is "
+                "read again then.",
+                PrecisionWarning,
+                stacklevel=caller_depth(),
+            )
+        return products
+    for _ in range(MOST_PASSES):
+        if not again:
+            break
+        scaling = pilot_scaling(products)
+        products = summed_again(plan, source, scaling, made.kept, found.labels)
+        again = cancels(products)
+    return products
+
+
+def _report_missing(found: LabelledSums, missing: str) -> None:
+    """Warn about rows that were left out, or raise as `missing` asks."""
+    if not found.missing:
+        return
+    left_out = found.n_read - found.sums.facts.n
+    shown = ", ".join(f"`{name}` ({count})" for name, count in found.missing.items())
+    text = f"{left_out} of {found.n_read} rows have missing values: in {shown}"
+    if missing == "raise":
+        raise MissingDataError(text, list(found.missing))
+    warnings.warn(f"{text}. They are dropped.", MissingDataWarning, stacklevel=caller_depth())
