@@ -15,7 +15,7 @@ import pytest
 OPTIONAL = {
     "sklearn": ["lmforms/latent/sklearn.py", "lmforms/sklearn.py"],
     "marginaleffects": ["lmforms/interop/marginal_effects.py"],
-    "pyarrow": ["lmforms/stream"],
+    "pyarrow": ["lmforms/sources", "lmforms/stream"],
     "torch": ["lmforms/latent/torch"],
 }
 collect_ignore = [

@@ -31,8 +31,8 @@ from .results.settled_variances import settled
 from .results.state import FitState
 from .results.status_warnings import warn_of_status
 from .results.unknown_names import UnknownNames
+from .sources.lookup import source_of
 from .stream.fit_stream import fit_stream
-from .stream.lookup import source_of
 from .support.arguments import flag, named_arguments
 from .support.arrays import FloatArray
 
@@ -364,38 +364,20 @@ def lmer(
     Days          10.467
     dtype: float64
     """
-    options: dict[str, Any] = {
-        "reml": reml,
-        "start": start,
-        "control": control,
-        "method": method,
+    model: dict[str, Any] = {
+        "weights": weights,
+        "offset": offset,
+        "contrasts": contrasts,
+        "missing": missing,
+        "residual": residual,
+        "relationship": relationship,
+        "context": context,
     }
+    options = {"reml": reml, "start": start, "control": control, "method": method}
     source = source_of(data)
     if source is not None or not isinstance(formula, str):
-        return fit_stream(
-            formula,
-            data if source is None else source,
-            options,
-            weights=weights,
-            offset=offset,
-            contrasts=contrasts,
-            missing=missing,
-            residual=residual,
-            relationship=relationship,
-            context=context,
-            levels=levels,
-        )
+        rows = data if source is None else source
+        return fit_stream(formula, rows, options, levels=levels, **model)
     if levels is not None:
         raise ArgumentError("levels= is for sources of rows: tables in memory show theirs.")
-    model = MixedModel(
-        formula,
-        data,
-        weights=weights,
-        offset=offset,
-        contrasts=contrasts,
-        missing=missing,
-        residual=residual,
-        relationship=relationship,
-        context=context,
-    )
-    return model.fit(**options)
+    return MixedModel(formula, data, **model).fit(**options)

@@ -135,7 +135,7 @@ ORDER = [
         "control",
         "datasets",
     ),
-    *("formula", "engine", "data", "relationship", "glmm", "families"),
+    *("formula", "engine", "data", "sources", "relationship", "glmm", "families"),
     *("varcomp", "mme", "latent", "plot"),
     *(
         "results.state",

@@ -1,1 +1,1 @@
-"""Models of rows that are never all in memory: sources of chunks, their sums, and fits of sums."""
+"""Models of rows that are summed up and not kept: plans, sums of chunks, and fits of them."""

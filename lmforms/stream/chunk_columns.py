@@ -11,9 +11,9 @@ import pandas as pd
 
 from ..data.plain_types import plain_table
 from ..errors import DataError, listed
+from ..sources.arrow_types import kind_of
 from ..support.arrays import BoolArray
 from ..support.column_table import LateColumns, Levels, Table
-from .arrow_types import kind_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

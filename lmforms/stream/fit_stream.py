@@ -8,8 +8,8 @@ from typing import Any
 from ..data.frame import MISSING_ROWS
 from ..errors import ArgumentError
 from ..results.model_results import MixedModelResults
+from ..sources.source import Source
 from ..support.arguments import one_of, short_repr
-from .source import Source
 
 
 def fit_stream(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..data.numeric_text import refuse_numbers_as_text
 from ..errors import ArgumentError, DataError
-from .source import Partition, Source
+from ..sources.source import Partition, Source
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from ..formula.formula_parts import formula_parts
 from ..formula.parse import parse_formula
 from ..formula.terms import BoundFormula
 from ..residual import Independent
+from ..sources.arrow_types import kind_of
 from ..support.arrays import FloatArray, IndexArray
-from .arrow_types import kind_of
 from .chunk_columns import ChunkColumns, chunk_columns
 from .chunk_rows import ChunkRows
 from .plan import Plan, label_names, predictor_names

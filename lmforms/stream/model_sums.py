@@ -13,14 +13,14 @@ import pandas as pd
 from ..control import Control
 from ..errors import ArgumentError, DataError, ModelError
 from ..results.model_results import MixedModelResults
+from ..sources.lookup import source_of
+from ..sources.source import Source
 from ..support.arguments import named_arguments, whole_number
 from .labelled_sums import LabelledSums, combined, without
-from .lookup import source_of
 from .make_plan import ModelText
 from .passes import planned_sums
 from .plan import Plan
 from .same_units import in_units, same_columns
-from .source import Source
 from .summed_model import summed_model
 
 

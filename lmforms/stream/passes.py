@@ -16,6 +16,7 @@ from ..engine.sums.settled_sums import piloted_products
 from ..engine.sums.units import Scaling
 from ..errors import DataError, listed
 from ..formula.aliases import unaliased
+from ..sources.source import Partition, Source
 from ..support.arrays import IndexArray
 from .chunk_rows import chunk_rows
 from .labelled_sums import ChunkSummer, LabelledSums, combined, label_parts
@@ -28,7 +29,6 @@ from .make_plan import (
     with_units,
 )
 from .plan import Plan, label_names, predictor_names
-from .source import Partition, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa

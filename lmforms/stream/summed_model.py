@@ -34,13 +34,13 @@ from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..results.status_warnings import warn_of_status
 from ..results.unknown_names import UnknownNames
+from ..sources.source import Source
 from ..support.arguments import flag
 from ..support.arrays import FloatArray
 from ..support.caller import caller_depth
 from .labelled_sums import LabelledSums
 from .passes import summed_again
 from .plan import Plan
-from .source import Source
 
 MOST_PASSES = 2
 """Passes with pilot effects: after the first, what is left is small."""

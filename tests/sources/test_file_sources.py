@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmforms.errors import ColumnError, DataError, FileError
-from lmforms.stream import columnar_sources
-from lmforms.stream.source import ROWS_OF_CHUNK
+from lmforms.sources.source import ROWS_OF_CHUNK
+from lmforms.sources import columnar_sources
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from lmforms.stream.arrow_sources import FileSource  # noqa: E402
+from lmforms.sources.arrow_sources import FileSource  # noqa: E402
 
 
 def table_of(rows: int, start: int = 0) -> pa.Table:
@@ -342,7 +342,7 @@ def test_text_after_the_first_block_and_the_way_out(tmp_path):
     assert "its first rows" in message
     import pyarrow.dataset
 
-    from lmforms.stream.dataset_sources import DatasetSource
+    from lmforms.sources.dataset_sources import DatasetSource
 
     code = message[message.index("pyarrow.dataset.dataset(") :].rstrip(".")
     dataset = eval(code, {"pyarrow": pyarrow, "files": [str(path)]})

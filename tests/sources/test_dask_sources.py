@@ -12,7 +12,7 @@ pa = pytest.importorskip("pyarrow")
 dask = pytest.importorskip("dask")
 dd = pytest.importorskip("dask.dataframe")
 
-from lmforms.stream.dask_sources import DaskFrameSource, DelayedSource  # noqa: E402
+from lmforms.sources.dask_sources import DaskFrameSource, DelayedSource  # noqa: E402
 
 FRAME = pd.DataFrame(
     {

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmforms.errors import ColumnError, DataError
-from lmforms.stream.source import ROWS_OF_CHUNK
+from lmforms.sources.source import ROWS_OF_CHUNK
 
 pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 
-from lmforms.stream.chunk_sources import ChunkSource  # noqa: E402
+from lmforms.sources.chunk_sources import ChunkSource  # noqa: E402
 
 
 def read(source, columns):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from lmforms.errors import ColumnError, DataError
-from lmforms.stream.source import ROWS_OF_CHUNK
+from lmforms.sources.source import ROWS_OF_CHUNK
 
 pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 
-from lmforms.stream import polars_sources  # noqa: E402
-from lmforms.stream.polars_sources import LazyFrameSource  # noqa: E402
+from lmforms.sources.polars_sources import LazyFrameSource  # noqa: E402
+from lmforms.sources import polars_sources  # noqa: E402
 
 
 def read(source, columns):

@@ -14,7 +14,7 @@ from lmforms.errors import DataError, FileError, MissingPackageError
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from lmforms.stream.lookup import source_of  # noqa: E402
+from lmforms.sources.lookup import source_of  # noqa: E402
 
 
 def test_tables_in_memory_are_no_source():
@@ -100,7 +100,7 @@ def test_dask():
 
 def test_nothing_is_imported_to_look():
     code = (
-        "import sys, pandas as pd; from lmforms.stream.lookup import source_of\n"
+        "import sys, pandas as pd; from lmforms.sources.lookup import source_of\n"
         "had = set(sys.modules)\n"
         "assert source_of(pd.DataFrame({'x': [1]})) is None and source_of([1]) is None\n"
         "new = {n.partition('.')[0] for n in set(sys.modules) - had}\n"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lmforms.errors import ColumnError, DataError
-from lmforms.stream.source import ROWS_OF_CHUNK
+from lmforms.sources.source import ROWS_OF_CHUNK
 
 pa = pytest.importorskip("pyarrow")
 duckdb = pytest.importorskip("duckdb")
 
-from lmforms.stream.duckdb_sources import DuckDBSource  # noqa: E402
+from lmforms.sources.duckdb_sources import DuckDBSource  # noqa: E402
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_types(connection):
     source = DuckDBSource(
         (connection, "SELECT 'u'::ENUM('u', 'v') e, DATE '2020-01-01' t, 1::HUGEINT h, 1.5 d")
     )
-    from lmforms.stream.arrow_types import kind_of
+    from lmforms.sources.arrow_types import kind_of
 
     kinds = [kind_of(t) for t in source.schema.types]
     assert kinds == ["text", "date or time", "number", "number"]

@@ -1,0 +1,1 @@
+"""Where rows come from that are never all in memory: files, databases, chunks, clusters."""
