@@ -373,7 +373,9 @@ def lmer(
         "relationship": relationship,
         "context": context,
     }
-    options = {"reml": reml, "start": start, "control": control, "method": method}
+    options: dict[str, Any] = {"reml": reml, "start": start, "control": control, "method": method}
+    if data is None and isinstance(formula, str):
+        raise ArgumentError("lmer() needs the argument `data`.")
     source = source_of(data)
     if source is not None or not isinstance(formula, str):
         rows = data if source is None else source

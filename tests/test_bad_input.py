@@ -17,6 +17,7 @@ from lmforms.errors import (
     ArgumentError,
     ColumnError,
     DataError,
+    FileError,
     FormulaError,
     LmformsError,
     ModelError,
@@ -126,11 +127,15 @@ def test_more_columns_than_rows():
 # --- tables -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "data", [None, 3, "data.csv", [1, 2], [{"y": 1}], np.ones((3, 3)), DATA["x"], object()]
-)
+@pytest.mark.parametrize("data", [3, [1, 2], np.ones((3, 3)), DATA["x"], object()])
 def test_data_that_are_no_table(data):
     refused(DataError, "data must be a pandas, polars or pyarrow table", MODEL, data)
+
+
+def test_data_that_are_no_source():
+    refused(ArgumentError, "needs the argument `data`", MODEL, None)
+    refused(FileError, "there is no file data.csv", MODEL, "data.csv")
+    refused(DataError, "`y` is a", "y ~ 1 + (1 | y)", [{"y": 1}])
 
 
 def test_two_columns_of_one_name():

@@ -205,7 +205,7 @@ def _defined(columns: Mapping[str, FloatArray]) -> tuple[BoolArray | None, dict[
                 f"{name} is infinite in {int(infinite.any(axis=1).sum())} rows: correct or drop "
                 "them."
             )
-        gaps = np.isnan(values).any(axis=1)
+        gaps = np.asarray(np.isnan(values).any(axis=1))
         if gaps.any():
             absent[name] = int(gaps.sum())
             undefined.append(gaps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,25 @@ if TYPE_CHECKING:
 
 PROTOTYPE_ROWS = 64
 """Rows of a sample from which names and codings are made, beside one for each level."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a source beside its first rows.
+
+    Attributes
+    ----------
+    levels : mapping of str to Index
+        Levels that the user gave.
+    categories : frozenset of str
+        Columns of categories.
+    ranges : mapping of str to (float, float)
+        The least and the largest number of columns that splines take.
+    """
+
+    levels: Mapping[str, pd.Index] = field(default_factory=dict)
+    categories: frozenset[str] = frozenset()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +113,7 @@ def make_plan(
     bound: BoundFormula,
     batch: pa.RecordBatch,
     factors: Mapping[str, pd.CategoricalDtype],
-    levels: Mapping[str, pd.Index],
-    categories: frozenset[str] = frozenset(),
+    facts: Facts,
 ) -> Plan | None:
     """A plan from the first rows; None if no row of them is complete.
 
@@ -106,10 +124,7 @@ def make_plan(
     batch : pyarrow.RecordBatch
     factors : mapping of str to CategoricalDtype
         All levels of the predictors that are factors.
-    levels : mapping of str to Index
-        Levels that are given.
-    categories : frozenset of str
-        Columns of categories.
+    facts : Facts
 
     Raises
     ------
@@ -121,7 +136,7 @@ def make_plan(
     chunk = chunk_columns(batch, predictors=predictors, factors=factors, labels=labels)
     if not chunk.table.n:
         return None
-    frame = _prototype_frame(chunk, factors, labels)
+    frame = _prototype_frame(chunk, factors, labels, facts.ranges)
     given = read_formula_data(
         text.formula,
         frame,
@@ -153,9 +168,9 @@ def make_plan(
         groups=groups,
     )
     check_row_by_row(prototype, range(len(terms)), "a stream")
-    orders = {name: _categories(batch, name) for name in labels if name in categories}
-    orders |= {name: own for name, own in levels.items() if name in labels}
-    return Plan(prototype, parts.response, dict(factors), dict(levels), orders)
+    orders = {name: _categories(batch, name) for name in labels if name in facts.categories}
+    orders |= {name: own for name, own in facts.levels.items() if name in labels}
+    return Plan(prototype, parts.response, dict(factors), dict(facts.levels), orders)
 
 
 def _categories(batch: pa.RecordBatch, name: str) -> pd.Index:
@@ -178,9 +193,12 @@ class _AllColumns(ColumnRanks):
 
 
 def _prototype_frame(
-    chunk: ChunkColumns, factors: Mapping[str, pd.CategoricalDtype], labels: Sequence[str]
+    chunk: ChunkColumns,
+    factors: Mapping[str, pd.CategoricalDtype],
+    labels: Sequence[str],
+    ranges: Mapping[str, tuple[float, float]],
 ) -> pd.DataFrame:
-    """Some rows of a chunk, and one more for each level of every factor."""
+    """Some rows of a chunk, and one more for each level of every factor and end of a range."""
     n = min(PROTOTYPE_ROWS, chunk.table.n)
     most = max((len(dtype.categories) for dtype in factors.values()), default=0)
     rows = np.arange(n + max(2, most)) % n
@@ -194,6 +212,9 @@ def _prototype_frame(
             values = pd.Series(pd.Categorical.from_codes(codes, dtype=factors[name]))
         elif pd.api.types.is_bool_dtype(values.dtype):
             values.iloc[n:] = more % 2 == 0
+        elif name in ranges:
+            values = values.astype(np.float64)
+            values.iloc[n:] = np.array(ranges[name])[more % 2]
         made[name] = values
     for name in labels:
         if name not in made:

@@ -16,12 +16,15 @@ from ..engine.sums.settled_sums import piloted_products
 from ..engine.sums.units import Scaling
 from ..errors import DataError, listed
 from ..formula.aliases import unaliased
+from ..sources.arrow_types import kind_of
 from ..sources.source import Partition, Source
 from ..support.arrays import IndexArray
 from .chunk_rows import chunk_rows
 from .labelled_sums import ChunkSummer, LabelledSums, combined, label_parts
 from .learn_levels import given_levels, learn_levels
+from .learn_transforms import learn_ranges, learn_transforms
 from .make_plan import (
+    Facts,
     ModelText,
     categorical_columns,
     factor_columns_of,
@@ -62,10 +65,13 @@ def planned_sums(
     source = _narrowed(source, columns)
     known, categories = given_levels(levels, columns), categorical_columns(source.schema)
     factors = _factor_levels(bound, source, known)
+    numbers = [name for name in columns if kind_of(source.schema.field(name).type) == "number"]
+    ranges = learn_ranges(bound, source, numbers) if bound.plain is None else {}
+    facts = Facts(known, categories, ranges)
     if source.repeatable:
         while True:
             batches = _batches(source.partitions(), columns)
-            plan = first_plan(text, bound, batches, factors, known, categories)
+            plan = first_plan(text, bound, batches, factors, facts, source)
             found = summed(plan, source)
             fewer = _without_empty_levels(plan, found, known)
             if fewer is None:
@@ -73,7 +79,8 @@ def planned_sums(
             factors = fewer  # a level that only incomplete rows have
     read: list[tuple[str, pa.RecordBatch]] = []
     batches = _batches(source.partitions(), columns)
-    plan = first_plan(text, bound, _recorded(batches, read), factors, known, categories)
+    recorded = _recorded(batches, read)
+    plan = first_plan(text, bound, recorded, factors, facts, source)
     found = _summed(plan, chain(read, batches))
     refuse_other_labels(plan, found)
     return plan, found
@@ -84,8 +91,8 @@ def first_plan(
     bound: BoundFormula,
     batches: Batches,
     factors: Mapping[str, pd.CategoricalDtype],
-    levels: Mapping[str, pd.Index],
-    categories: frozenset[str],
+    facts: Facts,
+    source: Source,
 ) -> Plan:
     """A plan from the first chunk that has a complete row.
 
@@ -95,9 +102,10 @@ def first_plan(
         There is none.
     """
     for where, batch in batches:
-        plan = make_plan(text, bound, batch, factors, levels, categories)
+        plan = make_plan(text, bound, batch, factors, facts)
         if plan is None:
             continue
+        learn_transforms(plan, source)
         rows = chunk_rows(plan, batch, where)
         if rows.n:
             return with_units(plan, rows)

@@ -244,3 +244,53 @@ def test_what_cannot_be_streamed():
         lf.lmer("Reaction ~ Days + (1 | Subject)", [p.assign(Reaction=np.nan) for p in parts])
     with pytest.raises(DataError, match="no_column"):
         lf.lmer("Reaction ~ no_column + (1 | Subject)", parts)
+
+
+TRANSFORMS = [
+    "scale(Days)",
+    "center(Days) + I(center(Days)**2)",
+    "scale(log(Days + 1), center=False)",
+    "scale(Days, scale=2.0)",
+    "scale(Days, center=3.0)",
+    "standardize(Days)",
+    "poly(Days, 3)",
+    "poly(Days, 2, raw=True)",
+    "bs(Days, knots=[3, 6])",
+    "bs(Days, knots=[4], lower_bound=-1, upper_bound=10)",
+    "ns(Days, knots=[2, 5])",
+    "cr(Days, knots=[2, 5])",
+]
+
+
+@pytest.mark.parametrize("term", TRANSFORMS)
+def test_transforms_learn_from_all_rows(term):
+    data = lf.datasets.load("sleepstudy").sort_values("Days")  # the first chunk has other numbers
+    formula = f"Reaction ~ {term} + (1 | Subject)"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankWarning)
+        fit, whole = lf.lmer(formula, chunks(data, 41)), lf.lmer(formula, data)
+    same(fit, whole)
+    new = data.iloc[[0, 50, 170]]
+    np.testing.assert_allclose(fit.predict(new), whole.predict(new), rtol=1e-9)
+
+
+def test_transforms_of_random_effects_and_responses():
+    data = lf.datasets.load("sleepstudy").sort_values("Days")
+    formula = "scale(Reaction) ~ scale(Days) + (scale(Days) | Subject)"
+    same(lf.lmer(formula, chunks(data, 41)), lf.lmer(formula, data))
+
+
+def test_transforms_that_need_all_values():
+    data = lf.datasets.load("sleepstudy")
+    for term in ("bs(Days, df=5)", "ns(Days, 3)", "cr(Days, df=4)"):
+        with pytest.raises(ModelError, match="give knots="):
+            lf.lmer(f"Reaction ~ {term} + (1 | Subject)", chunks(data, 41))
+    with pytest.raises(ModelError, match="transform of another"):
+        lf.lmer("Reaction ~ poly(scale(Days), 2) + (1 | Subject)", chunks(data, 41))
+    with pytest.raises(ModelError, match="learns from all values"):
+        lf.lmer(
+            "Reaction ~ cr(Days, knots=[2, 5], constraints='center') + (1 | Subject)",
+            chunks(data, 41),
+        )
+    with pytest.raises(DataError, match="read once"):
+        lf.lmer("Reaction ~ scale(Days) + (1 | Subject)", iter(chunks(data, 41)))
