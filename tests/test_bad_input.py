@@ -135,7 +135,7 @@ def test_data_that_are_no_table(data):
 def test_data_that_are_no_source():
     refused(ArgumentError, "needs the argument `data`", MODEL, None)
     refused(FileError, "there is no file data.csv", MODEL, "data.csv")
-    refused(DataError, "`y` is a", "y ~ 1 + (1 | y)", [{"y": 1}])
+    refused(DataError, "`y` of chunk 1 is int, not a column", "y ~ 1 + (1 | g)", [{"y": 1, "g": 2}])
 
 
 def test_two_columns_of_one_name():
@@ -360,7 +360,7 @@ def test_random_of_the_wrong_type(fit, random):
         fit.predict(DATA, random=random)
 
 
-@pytest.mark.parametrize("data", [[1, 2], "data.csv", 5, np.ones((3, 3))])
+@pytest.mark.parametrize("data", [[1, 2], 5, np.ones((3, 3))])
 def test_predict_for_no_table(fit, data):
     with pytest.raises(DataError, match="data must be"):
         fit.predict(data)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..errors import ArgumentError
 from ..support.arguments import generator, named_arguments, one_of, whole_number
 from .estimates import ModelEstimates
 
@@ -33,15 +36,18 @@ class PredictionMethods(ModelEstimates):
         residual: Literal["series", "none"] | None = None,
         offset: npt.ArrayLike | None = None,
         weights: float | str | npt.ArrayLike | None = None,
+        keep: Sequence[str] | None = None,
+        to: str | PathLike[str] | None = None,
     ) -> Any:
         """Predict the response, with intervals if asked for.
 
         Parameters
         ----------
-        data : table, optional
+        data : table or source, optional
             New rows, with every column that the right-hand side and the residual structure need;
             the model's own rows by default. Of random terms that are left out the grouping
-            factors are not needed.
+            factors are not needed. Of a source, see :func:`lmforms.summarise`, the predictions
+            come chunk by chunk.
         random : {"all", "none"} or sequence of str
             Which random effects to add: all, none (the population's mean), or those of
             the terms or grouping factors named, such as ``["Subject"]`` or
@@ -69,6 +75,10 @@ class PredictionMethods(ModelEstimates):
         weights : float, str or array, optional
             For a model fitted with weights: those of the new observations, which have the variance
             σ²/weight. By default the column of that name in `data`.
+        keep : sequence of str, optional
+            Of a source: columns that stand before the predictions, such as the number of a row.
+        to : str or path, optional
+            Of a source: a file of Parquet to write.
 
         Returns
         -------
@@ -77,7 +87,8 @@ class PredictionMethods(ModelEstimates):
             ``std_error`` is the standard deviation of the error of the prediction. In pandas on the
             index of `data`; for a polars or pyarrow table a column or table of that library.
             Missing where a predictor, or a column of the residual structure that is used, is
-            missing.
+            missing. For a source an iterator of Arrow tables, with ``predicted`` or these columns
+            behind those of `keep`, or with `to` the number of rows that were written.
 
         Raises
         ------
@@ -125,6 +136,7 @@ class PredictionMethods(ModelEstimates):
         1     356.1       72.3  231.3  480.9
         """
         from ..data.output_table import column_like, table_like
+        from ..sources.lookup import source_of
         from .predict import rows_of, series_part, uses_series
         from .prediction_intervals import (
             INTERVALS,
@@ -133,9 +145,23 @@ class PredictionMethods(ModelEstimates):
             interval_columns,
             residuals_of_rows,
         )
+        from .streamed_predictions import predicted_chunks, write_predictions
 
         if interval is not None:
             one_of("interval", interval, INTERVALS)
+        source = source_of(data)
+        if source is not None:
+            options: dict[str, Any] = {"random": random, "new_levels": new_levels, "ddf": ddf}
+            options |= {"interval": interval, "level": level, "residual": residual}
+            options |= {"offset": offset, "weights": weights}
+            predict = partial(self.predict, **options)
+            chunks = predicted_chunks(self.state.design, predict, source, keep or ())
+            return chunks if to is None else write_predictions(chunks, to)
+        if keep is not None or to is not None:
+            raise ArgumentError(
+                "predict: keep= and to= are for sources of rows; the predictions of a table are "
+                "in its order."
+            )
         rows = rows_of(
             self.state.design,
             data,
