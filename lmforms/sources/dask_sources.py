@@ -25,6 +25,7 @@ class DaskSource(Source):
     """Tables that dask loads, each of them one partition."""
 
     repeatable = True
+    in_threads = False
 
     @abstractmethod
     def delayed(self) -> list[Any]:

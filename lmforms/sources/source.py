@@ -49,11 +49,14 @@ class Source(ABC):
         Names and types of all columns; types of iterables are those of the first chunk.
     repeatable : bool
         Whether it can be read more than once.
+    in_threads : bool
+        Whether threads of this process read it.
     """
 
     name: str
     schema: pa.Schema
     repeatable: bool
+    in_threads: bool = True
 
     @abstractmethod
     def partitions(self) -> list[Partition]:

@@ -42,8 +42,7 @@ def fit_stream(
         Something that sums cannot have.
     """
     from .make_plan import ModelText
-    from .model_sums import ModelSums
-    from .passes import planned_sums
+    from .model_sums import ModelSums, sums_of
 
     one_of("missing", missing, MISSING_ROWS)
     for name, value, way in (
@@ -63,9 +62,8 @@ def fit_stream(
                 f"lmer(sums) has its data and formula in the sums: leave out {given[0]}=, or give "
                 "it to lf.summarise."
             )
-        return formula._fit(missing=missing, **options)
+        return formula._fit(missing, **options)
     if not isinstance(formula, str):
         raise ArgumentError(f"formula must be text, not {short_repr(formula)}.")
     assert isinstance(data, Source)
-    sums = ModelSums(*planned_sums(ModelText(formula, **text), data, levels))
-    return sums._fit(data, missing, **options)
+    return sums_of(ModelText(formula, **text), data, levels)._fit(missing, **options)

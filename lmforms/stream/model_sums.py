@@ -13,9 +13,11 @@ import pandas as pd
 from ..control import Control
 from ..errors import ArgumentError, DataError, ModelError
 from ..results.model_results import MixedModelResults
+from ..sources.counted import CountedSource
 from ..sources.lookup import source_of
 from ..sources.source import Source
-from ..support.arguments import named_arguments, whole_number
+from ..support.arguments import flag, named_arguments, whole_number
+from ..support.progress import row_bar
 from .labelled_sums import LabelledSums, combined, without
 from .make_plan import ModelText
 from .passes import planned_sums
@@ -38,8 +40,13 @@ class ModelSums:
     row itself. See :meth:`smallest` before you hand sums to others.
     """
 
-    def __init__(self, plan: Plan, totals: LabelledSums) -> None:
+    def __init__(self, plan: Plan, totals: LabelledSums, sources: tuple[Source, ...] = ()) -> None:
         self._plan, self._totals = plan, totals
+        # where all the rows are, if they can be read again; not in pickles and files
+        self._sources = sources
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_plan": self._plan, "_totals": self._totals, "_sources": ()}
 
     @property
     def formula(self) -> str:
@@ -123,7 +130,9 @@ class ModelSums:
     def __add__(self, other: object) -> ModelSums:
         if not isinstance(other, ModelSums):
             return NotImplemented
-        return ModelSums(self._plan, combined(self._totals, self._like_these(other)))
+        both = combined(self._totals, self._like_these(other))
+        known = self._sources and other._sources
+        return ModelSums(self._plan, both, (*self._sources, *other._sources) if known else ())
 
     @named_arguments
     def without(self, other: ModelSums) -> ModelSums:
@@ -171,12 +180,10 @@ class ModelSums:
         method: str = "auto",
     ) -> MixedModelResults:
         """Fit the model: see :func:`lmforms.lmer`."""
-        return self._fit(reml=reml, start=start, control=control, method=method)
+        return self._fit("drop", reml=reml, start=start, control=control, method=method)
 
-    def _fit(
-        self, source: Source | None = None, missing: str = "drop", **options: Any
-    ) -> MixedModelResults:
-        return summed_model(self._plan, self._totals, source, missing).fit(**options)
+    def _fit(self, missing: str, **options: Any) -> MixedModelResults:
+        return summed_model(self._plan, self._totals, self._sources, missing).fit(**options)
 
     @named_arguments
     def save(self, path: str | PathLike[str]) -> None:
@@ -208,6 +215,7 @@ def summarise(
     offset: str | None = None,
     contrasts: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> ModelSums:
     """Sum up the rows of a model, wherever they are.
 
@@ -228,6 +236,8 @@ def summarise(
         Columns.
     contrasts, context
         See :class:`lmforms.MixedModel`.
+    progress : bool
+        Whether a bar shows how many rows were read. dask shows its own.
 
     Returns
     -------
@@ -250,7 +260,21 @@ def summarise(
     1743.6283
     """
     text = ModelText(formula, weights, offset, contrasts, context)
-    return ModelSums(*planned_sums(text, any_source(data), levels))
+    return sums_of(text, any_source(data), levels, progress=flag("progress", progress))
+
+
+def sums_of(
+    text: ModelText, source: Source, levels: Mapping[str, Any] | None, *, progress: bool = False
+) -> ModelSums:
+    """The sums of a source, which they know."""
+    sources = (source,) if source.repeatable else ()
+    if not progress:
+        return ModelSums(*planned_sums(text, source, levels), sources)
+    if not source.in_threads:
+        raise ArgumentError(f"progress=True: {source.name} is read elsewhere, which has its own.")
+    with row_bar("lmforms") as bar:
+        counted = CountedSource(source, bar.update)
+        return ModelSums(*planned_sums(text, counted, levels), sources)
 
 
 def any_source(data: Any) -> Source:

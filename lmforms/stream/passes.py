@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,7 @@ def summed(plan: Plan, source: Source) -> LabelledSums:
 
 def summed_again(
     plan: Plan,
-    source: Source,
+    sources: Sequence[Source],
     scaling: Scaling,
     kept: IndexArray,
     labels: tuple[pd.Index, ...],
@@ -132,17 +132,18 @@ def summed_again(
     Parameters
     ----------
     plan : Plan
-    source : Source
+    sources : sequence of Source
     scaling : Scaling
     kept : ndarray of int
         Columns of X that do not depend on earlier ones.
     labels : tuple of Index
         Levels of each grouping factor.
     """
-    source = _narrowed(source, plan.columns)
     work = partial(_sum_of_partitions, plan, scaling=scaling, kept=kept, labels=labels)
+    narrowed = [_narrowed(source, plan.columns) for source in sources]
     with limited_blas_threads(1):
-        return piloted_products(source.reduced(work, combined).sums)
+        found = [source.reduced(work, combined) for source in narrowed]
+    return piloted_products(reduce(combined, found).sums)
 
 
 def _sum_of_partitions(

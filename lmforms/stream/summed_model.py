@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -145,7 +146,7 @@ def _refuse_update(
 
 
 def summed_model(
-    plan: Plan, found: LabelledSums, source: Source | None = None, missing: str = "drop"
+    plan: Plan, found: LabelledSums, sources: Sequence[Source] = (), missing: str = "drop"
 ) -> SummedModel:
     """The model of sums.
 
@@ -153,8 +154,9 @@ def summed_model(
     ----------
     plan : Plan
     found : LabelledSums
-    source : Source, optional
-        Where the rows came from; it is read again where sums of squares would cancel.
+    sources : sequence of Source
+        Where all the rows are, if they can be read again: they are where sums of squares would
+        cancel.
     missing : {"drop", "raise"}
 
     Raises
@@ -182,7 +184,7 @@ def summed_model(
     refuse_wide(design.groups, design.terms, design.n)
     if len(made.kept) < len(design.fixed.names):
         warn_of_dropped("the fixed-effects columns", design.x_dropped)
-    products = _with_pilots(plan, made, found, source)
+    products = _with_pilots(plan, made, found, sources)
     return SummedModel(design, products)
 
 
@@ -204,11 +206,11 @@ def _refuse_dependent_effects(plan: Plan, found: LabelledSums) -> None:
 
 
 def _with_pilots(
-    plan: Plan, made: SettledSums, found: LabelledSums, source: Source | None
+    plan: Plan, made: SettledSums, found: LabelledSums, sources: Sequence[Source]
 ) -> CrossProducts:
     """Cross-products; from the rows again, with pilot effects, where digits were lost."""
     products, again = made.cp, made.loses_digits or cancels(made.cp)
-    if source is None or not source.repeatable:
+    if not sources:
         lost = digits_lost(products)
         if lost > FEWEST_DIGITS_LOST or made.loses_digits:
             warnings.warn(
@@ -223,7 +225,7 @@ def _with_pilots(
         if not again:
             break
         scaling = pilot_scaling(products)
-        products = summed_again(plan, source, scaling, made.kept, found.labels)
+        products = summed_again(plan, sources, scaling, made.kept, found.labels)
         again = cancels(products)
     return products
 

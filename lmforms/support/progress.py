@@ -32,11 +32,22 @@ def bar_of(total: int, name: str) -> Any:
     return _tqdm()(total=total, desc=name)
 
 
+def row_bar(name: str) -> Any:
+    """A bar that counts rows, whose number is not known, with rows per second.
+
+    Raises
+    ------
+    MissingPackageError
+        tqdm is not there.
+    """
+    return _tqdm()(desc=name, unit=" rows", unit_scale=True)
+
+
 def _tqdm() -> Any:
     try:
         from tqdm import tqdm
     except ImportError:
         raise MissingPackageError(
-            "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
+            "progress=True needs tqdm: pip install tqdm, or leave `progress` out."
         ) from None
     return tqdm

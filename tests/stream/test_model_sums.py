@@ -172,12 +172,14 @@ def test_digits_that_are_lost_in_stored_sums():
     g = np.repeat(np.arange(30), 20)
     data = pd.DataFrame({"g": g, "x": random.normal(size=600)})
     data["y"] = data["x"] + 1e4 * random.normal(size=30)[g] + random.normal(size=600)
-    sums = lf.summarise("y ~ x + (1 | g)", data)
+    formula, whole = "y ~ x + (1 | g)", lf.lmer("y ~ x + (1 | g)", data)
+    same(lf.lmer(formula, chunks(data, 100)), whole, 1e-8)
+    parts = [lf.summarise(formula, data[:333]), lf.summarise(formula, data[333:])]
+    same((parts[0] + parts[1]).fit(), whole, 1e-8)  # they know where the rows are
+    alone = pickle.loads(pickle.dumps(parts[1]))
     with pytest.warns(PrecisionWarning, match="about 8 of 16 digits"):
-        fit = sums.fit()
-    whole = lf.lmer("y ~ x + (1 | g)", data)
+        fit = (parts[0] + alone).fit()
     assert fit.sigma == pytest.approx(whole.sigma, rel=1e-5)
-    same(lf.lmer("y ~ x + (1 | g)", chunks(data, 100)), whole, 1e-8)
 
 
 def test_sums_pickle():
@@ -191,3 +193,14 @@ def test_models_without_random_effects():
     with warnings.catch_warnings():
         warnings.simplefilter("error", SingularWarning)
         same(lf.lmer("Reaction ~ Days", chunks(data, 50)), lf.lmer("Reaction ~ Days", data))
+
+
+def test_a_bar_counts_rows(capsys):
+    pytest.importorskip("tqdm")
+    data = lf.datasets.load("sleepstudy")
+    same(lf.summarise(FORMULA, chunks(data, 50), progress=True).fit(), lf.lmer(FORMULA, data))
+    shown = capsys.readouterr()
+    assert "180 rows" in shown.err
+    assert not shown.out
+    with pytest.raises(ArgumentError, match="progress"):
+        lf.summarise(FORMULA, data, progress="yes")
