@@ -179,7 +179,7 @@ def test_digits_that_are_lost_in_stored_sums():
     alone = pickle.loads(pickle.dumps(parts[1]))
     with pytest.warns(PrecisionWarning, match="about 8 of 16 digits"):
         fit = (parts[0] + alone).fit()
-    assert fit.sigma == pytest.approx(whole.sigma, rel=1e-5)
+    assert fit.sigma == pytest.approx(whole.sigma, rel=1e-3)
 
 
 def test_sums_pickle():
