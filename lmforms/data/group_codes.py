@@ -31,7 +31,7 @@ def group_codes(values: pd.Series) -> tuple[IndexArray, pd.Index]:
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         used = used_categories(values).array
-        _refuse_rounded(values.name, used.categories)
+        refuse_rounded(values.name, used.categories)
         return used.codes.astype(np.intp), used.categories
     if dtype.kind == "O":  # of a call, say
         values = plain_objects(values, str(values.name), as_is=False)
@@ -50,7 +50,7 @@ def group_codes(values: pd.Series) -> tuple[IndexArray, pd.Index]:
         ) from None
     with contextlib.suppress(TypeError):  # labels of mixed types have no order
         codes, levels = pd.factorize(values, sort=True)
-    _refuse_rounded(values.name, levels)
+    refuse_rounded(values.name, levels)
     return codes.astype(np.intp), pd.Index(levels, tupleize_cols=False)
 
 
@@ -83,8 +83,13 @@ def distinct_numbers(numbers: IndexArray, size: int) -> tuple[IndexArray, IndexA
     return present, (np.cumsum(occurs) - 1)[numbers]
 
 
-def _refuse_rounded(name: Any, levels: Any) -> None:
-    """Whole numbers as floats so large that other numbers may have been rounded to them."""
+def refuse_rounded(name: Any, levels: Any) -> None:
+    """Whole numbers as floats so large that other numbers may have been rounded to them.
+
+    Raises
+    ------
+    DataError
+    """
     if levels.dtype.kind != "f":
         return
     levels = np.asarray(levels)

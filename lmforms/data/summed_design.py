@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..engine.rows import ModelRows
 from ..errors import ModelError
 from ..support.arrays import FloatArray, IndexArray
 from ..support.column_table import Table
-from .design import Design, GroupingFactor
+from .design import Design, GroupingFactor, RandomTerm
 from .frame import Frame
 
 NEEDS_ROWS = (
@@ -62,7 +63,8 @@ class NoRows:
 class SummedDesign(Design):
     """Names, codings and levels of a design, without its rows.
 
-    `fixed` holds a root R of the columns' products, R'R = X'X, in the place of the rows of X.
+    `fixed` holds a root R of the columns' products, R'R = X'X, in the place of the rows of X; each
+    random term the root of its own, with the mean squares of the rows.
 
     Attributes
     ----------
@@ -118,6 +120,7 @@ def summed_design(
     labels: Sequence[pd.Index],
     root: FloatArray,
     kept: IndexArray,
+    effects: Sequence[FloatArray],
 ) -> SummedDesign:
     """The design of rows that were summed up.
 
@@ -133,6 +136,8 @@ def summed_design(
         R with R'R = X'X, of all columns of X.
     kept : ndarray of int
         Columns that do not depend on earlier ones.
+    effects : sequence of ndarray (r, k)
+        The same root of the basis of each random term.
     """
     absent: Any = NoRows()
     groups = tuple(
@@ -151,7 +156,12 @@ def summed_design(
         fixed=replace(prototype.fixed, values=np.ascontiguousarray(root)),
         x_kept=kept,
         offsets=prototype.offsets,
-        terms=prototype.terms,
+        terms=tuple(map(partial(_summed_term, count), prototype.terms, effects)),
         groups=groups,
         count=count,
     )
+
+
+def _summed_term(count: int, term: RandomTerm, root: FloatArray) -> RandomTerm:
+    values = root * np.sqrt(len(root) / count)
+    return replace(term, matrix=replace(term.matrix, values=values))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
-from os import cpu_count
+from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -69,11 +70,43 @@ class Source(ABC):
         their number alone, so that results are the same again.
         """
         partitions = self.partitions()
-        shares = evenly(partitions, min(len(partitions), cpu_count() or 1))
+        shares = evenly(partitions, min(len(partitions), processors()))
         if len(shares) == 1:
             return work(shares[0])
+        stop = Event()
         with ThreadPoolExecutor(len(shares)) as threads:
-            return reduce(combine, threads.map(work, shares))
+            try:
+                running = [threads.submit(work, _until(stop, share)) for share in shares]
+                done, _ = wait(running, return_when=FIRST_EXCEPTION)
+                for one in done:
+                    one.result()
+                return reduce(combine, [one.result() for one in running])
+            except BaseException:  # an interrupt too: the others need not go on
+                stop.set()
+                raise
+
+
+class _StoppedError(Exception):
+    """Another thread has failed."""
+
+
+def _until(stop: Event, partitions: Sequence[Partition]) -> list[Partition]:
+    """The same partitions, whose reading ends when it is told to."""
+
+    def read(partition: Partition, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for batch in partition.read(columns):
+            if stop.is_set():
+                raise _StoppedError
+            yield batch
+
+    return [Partition(p.name, partial(read, p)) for p in partitions]
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def evenly(items: Sequence[T], count: int) -> list[list[T]]:

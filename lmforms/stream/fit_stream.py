@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..control import control_of
 from ..data.frame import MISSING_ROWS
 from ..errors import ArgumentError
 from ..results.model_results import MixedModelResults
@@ -66,4 +67,6 @@ def fit_stream(
     if not isinstance(formula, str):
         raise ArgumentError(f"formula must be text, not {short_repr(formula)}.")
     assert isinstance(data, Source)
-    return sums_of(ModelText(formula, **text), data, levels)._fit(missing, **options)
+    control = control_of(options["control"])
+    sums = sums_of(ModelText(formula, **text), data, levels, control)
+    return sums._fit(missing, **options)

@@ -159,6 +159,8 @@ class ChunkSummer:
         Their levels, in this order; no others may come then.
     kept : ndarray of int, optional
         Columns of X that are taken.
+    memory : int, optional
+        Bytes that the sums may take.
     """
 
     def __init__(
@@ -168,13 +170,14 @@ class ChunkSummer:
         columns: list[int],
         known: tuple[pd.Index, ...] | None = None,
         kept: IndexArray | None = None,
+        memory: int | None = None,
     ) -> None:
         self._indexes = [CombinedIndex(count) for count in columns]
         if known is not None:
             for index, labels in zip(self._indexes, known, strict=True):
                 index.codes(label_columns(labels))
         self._known, self._kept = known, kept
-        self._sums = GrowingSums(scaling, sizes)
+        self._sums = GrowingSums(scaling, sizes, memory)
         self._n_read = 0
         self._missing: Counter[str] = Counter()
         self._factor_counts: dict[str, IndexArray] = {}

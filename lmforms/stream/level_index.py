@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.group_codes import refuse_rounded
 from ..errors import DataError
 from ..support.arrays import IndexArray
 
 MOST_NUMBERS = 1 << 26
 """Whole numbers from a range of up to this many are coded by a table of all of them."""
+
+MOST_INTEGER = 2**63 - 1
+"""Larger ones are labels like any other."""
 
 NUMBERS_PER_LABEL = 64
 """Unless these are so few that the table would be empty for the most part."""
@@ -58,7 +62,8 @@ class LevelIndex:
     def _of_integers(self, values: IndexArray) -> IndexArray:
         if not len(values):
             return np.zeros(0, dtype=np.intp)
-        if not self._covers(int(values.min()), int(values.max()), len(values)):
+        low, high = int(values.min()), int(values.max())
+        if high > MOST_INTEGER or not self._covers(low, high, len(values)):
             where, labels = factorized(pd.Series(values))
             return self._by_labels(where, labels)
         assert self._table is not None
@@ -127,6 +132,7 @@ def factorized(values: pd.Series) -> tuple[IndexArray, pd.Index]:
             f"the labels of `{values.name}` are {kind} objects; labels must be hashable, such as "
             "text or numbers."
         ) from None
+    refuse_rounded(values.name, labels)
     return where, pd.Index(labels, tupleize_cols=False)
 
 

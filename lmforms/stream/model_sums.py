@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..control import Control
+from ..control import Control, control_of
 from ..errors import ArgumentError, DataError, ModelError
 from ..results.model_results import MixedModelResults
 from ..sources.counted import CountedSource
@@ -22,7 +22,7 @@ from .labelled_sums import LabelledSums, combined, without
 from .make_plan import ModelText
 from .passes import planned_sums
 from .plan import Plan
-from .same_units import in_units, same_columns
+from .same_columns import same_columns
 from .summed_model import summed_model
 
 
@@ -37,7 +37,8 @@ class ModelSums:
     -----
     For every level of a grouping factor they hold how many rows it has, and sums of products of its
     columns: the sum of the responses of a person's rows, say. Where a level has one row this is the
-    row itself. See :meth:`smallest` before you hand sums to others.
+    row itself. See :meth:`smallest` before you hand sums to others, and hand them over as files of
+    :meth:`save`, which hold no rows: pickled sums have some of the first rows with them.
     """
 
     def __init__(self, plan: Plan, totals: LabelledSums, sources: tuple[Source, ...] = ()) -> None:
@@ -168,7 +169,7 @@ class ModelSums:
         assert b is not None
         if a.is_same(b):
             return other._totals
-        return replace(other._totals, sums=in_units(other._totals.sums, a))
+        return replace(other._totals, sums=other._totals.sums.in_units(a))
 
     @named_arguments
     def fit(
@@ -189,9 +190,36 @@ class ModelSums:
     def save(self, path: str | PathLike[str]) -> None:
         """Write the sums to a file that :func:`lmforms.load` reads: JSON and plain arrays.
 
+        It holds no row: the types of the columns, levels, what transforms have learnt, and the
+        sums. The least and the largest response are written with three digits.
+
         Parameters
         ----------
         path : str or path
+
+        Raises
+        ------
+        FormulaError
+            The formula holds Python code that no file may: see :func:`lmforms.load`.
+        DataError
+            Labels, contrasts or what transforms have learnt cannot be written.
+        FileError
+            The file cannot be written.
+
+        Warns
+        -----
+        ContextWarning
+            The formula uses functions of your own, which are not saved.
+
+        Examples
+        --------
+        >>> import lmforms as lf, pathlib, tempfile
+        >>> sleep = lf.datasets.load("sleepstudy")
+        >>> sums = lf.summarise("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "sleep.lms"
+        >>> sums.save(path)
+        >>> lf.load(path)
+        <ModelSums of 'Reaction ~ Days + (Days | Subject)': 180 rows, 18 levels of Subject>
         """
         from .stored_sums import save_sums
 
@@ -215,6 +243,7 @@ def summarise(
     offset: str | None = None,
     contrasts: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
+    control: Control | None = None,
     progress: bool = False,
 ) -> ModelSums:
     """Sum up the rows of a model, wherever they are.
@@ -236,6 +265,8 @@ def summarise(
         Columns.
     contrasts, context
         See :class:`lmforms.MixedModel`.
+    control : Control, optional
+        Its `memory` is what the sums may take.
     progress : bool
         Whether a bar shows how many rows were read. dask shows its own.
 
@@ -260,21 +291,28 @@ def summarise(
     1743.6283
     """
     text = ModelText(formula, weights, offset, contrasts, context)
-    return sums_of(text, any_source(data), levels, progress=flag("progress", progress))
+    shown, options = flag("progress", progress), control_of(control)
+    return sums_of(text, any_source(data), levels, options, progress=shown)
 
 
 def sums_of(
-    text: ModelText, source: Source, levels: Mapping[str, Any] | None, *, progress: bool = False
+    text: ModelText,
+    source: Source,
+    levels: Mapping[str, Any] | None,
+    control: Control,
+    *,
+    progress: bool = False,
 ) -> ModelSums:
     """The sums of a source, which they know."""
+    memory = control.memory
     sources = (source,) if source.repeatable else ()
     if not progress:
-        return ModelSums(*planned_sums(text, source, levels), sources)
+        return ModelSums(*planned_sums(text, source, levels, memory), sources)
     if not source.in_threads:
         raise ArgumentError(f"progress=True: {source.name} is read elsewhere, which has its own.")
     with row_bar("lmforms") as bar:
         counted = CountedSource(source, bar.update)
-        return ModelSums(*planned_sums(text, counted, levels), sources)
+        return ModelSums(*planned_sums(text, counted, levels, memory), sources)
 
 
 def any_source(data: Any) -> Source:

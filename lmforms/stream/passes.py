@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ..data.numeric_text import refuse_missing_marks
 from ..engine.kernel_choice import kernels_of_rows
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.sums.cross_products import CrossProducts
-from ..engine.sums.settled_sums import piloted_products
+from ..engine.sums.settled_sums import products_of
 from ..engine.sums.units import Scaling
 from ..errors import DataError, listed
 from ..formula.aliases import unaliased
@@ -43,7 +44,7 @@ Batches = Iterator[tuple[str, "pa.RecordBatch"]]
 
 
 def planned_sums(
-    text: ModelText, source: Source, levels: Mapping[str, Any] | None
+    text: ModelText, source: Source, levels: Mapping[str, Any] | None, memory: int
 ) -> tuple[Plan, LabelledSums]:
     """A plan from a source, and the sums of its rows.
 
@@ -53,6 +54,8 @@ def planned_sums(
     source : Source
     levels : mapping of str to sequence, optional
         Levels that are known: those of predictors need no pass over the rows then.
+    memory : int
+        Bytes that the sums may take.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def planned_sums(
         while True:
             batches = _batches(source.partitions(), columns)
             plan = first_plan(text, bound, batches, factors, facts, source)
-            found = summed(plan, source)
+            found = summed(plan, source, memory)
             fewer = _without_empty_levels(plan, found, known)
             if fewer is None:
                 return plan, found
@@ -81,7 +84,7 @@ def planned_sums(
     batches = _batches(source.partitions(), columns)
     recorded = _recorded(batches, read)
     plan = first_plan(text, bound, recorded, factors, facts, source)
-    found = _summed(plan, chain(read, batches))
+    found = _summed(plan, chain(read, batches), memory=memory)
     refuse_other_labels(plan, found)
     return plan, found
 
@@ -112,10 +115,10 @@ def first_plan(
     raise DataError("the source has no rows, or all of them have missing values.")
 
 
-def summed(plan: Plan, source: Source) -> LabelledSums:
+def summed(plan: Plan, source: Source, memory: int) -> LabelledSums:
     """The sums of all rows of a source."""
     with limited_blas_threads(1):
-        found = source.reduced(partial(_sum_of_partitions, plan), combined)
+        found = source.reduced(partial(_sum_of_partitions, plan, memory=memory), combined)
     refuse_other_labels(plan, found)
     return found
 
@@ -143,7 +146,7 @@ def summed_again(
     narrowed = [_narrowed(source, plan.columns) for source in sources]
     with limited_blas_threads(1):
         found = [source.reduced(work, combined) for source in narrowed]
-    return piloted_products(reduce(combined, found).sums)
+    return products_of(reduce(combined, found).sums)
 
 
 def _sum_of_partitions(
@@ -152,8 +155,9 @@ def _sum_of_partitions(
     scaling: Scaling | None = None,
     kept: IndexArray | None = None,
     labels: tuple[pd.Index, ...] | None = None,
+    memory: int | None = None,
 ) -> LabelledSums:
-    return _summed(plan, _batches(partitions, plan.columns), scaling, kept, labels)
+    return _summed(plan, _batches(partitions, plan.columns), scaling, kept, labels, memory)
 
 
 def _summed(
@@ -162,6 +166,7 @@ def _summed(
     scaling: Scaling | None = None,
     kept: IndexArray | None = None,
     labels: tuple[pd.Index, ...] | None = None,
+    memory: int | None = None,
 ) -> LabelledSums:
     groups = plan.prototype.groups
     own = scaling or plan.scaling
@@ -172,6 +177,7 @@ def _summed(
         [len(plan.bound.random[group.terms[0]].group) for group in groups],
         labels,
         kept,
+        memory,
     )
     count = 0
     for where, batch in batches:
@@ -225,7 +231,7 @@ def _factor_levels(
 
 
 def refuse_other_labels(plan: Plan, found: LabelledSums) -> None:
-    """Refuse labels beside those that the user gave.
+    """Refuse marks of missing values among labels of text, and others than the user gave.
 
     Raises
     ------
@@ -235,6 +241,8 @@ def refuse_other_labels(plan: Plan, found: LabelledSums) -> None:
         factors = plan.bound.random[group.terms[0]].group
         for factor, own in zip(factors, label_parts(labels), strict=True):
             name = unaliased(factor.expr)
+            if factor.eval_method.value == "lookup" and own.inferred_type == "string":
+                refuse_missing_marks(name, pd.Series(pd.Categorical(own.unique())))
             if name in plan.levels and not own.isin(plan.levels[name]).all():
                 new = own[~own.isin(plan.levels[name])].unique()
                 raise DataError(

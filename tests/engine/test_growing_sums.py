@@ -14,7 +14,7 @@ from lmforms.engine.rows import FactorRows, ModelRows
 from lmforms.engine.sums.growing_sums import GrowingSums
 from lmforms.engine.sums.pilot import pilot_scaling
 from lmforms.engine.sums.sample_units import sample_scaling
-from lmforms.engine.sums.settled_sums import piloted_products, settled
+from lmforms.engine.sums.settled_sums import products_of, settled
 from lmforms.residual import Independent, Weighted
 
 
@@ -73,16 +73,16 @@ def _summed(rows, cuts, scaling, sizes=None):
     return sums.sums([f.n_levels for f in rows.factors])
 
 
-def _compared(rows, cuts, structures=STRUCTURES, pilots=0, independent=None):
+def _compared(rows, cuts, structures=STRUCTURES, pilots=0, independent=None, sample=None):
     mixed, formers = _in_order_of_appearance(rows)
-    sample = mixed.subset(slice(0, max(cuts[0] if cuts else rows.n, 5)))
+    sample = sample or mixed.subset(slice(0, max(cuts[0] if cuts else rows.n, 5)))
     ones = [0 if (f.basis[:, 0] == 1.0).all() else None for f in rows.factors]
     scaling = sample_scaling(sample, structures, 0, ones)
     found = _summed(mixed, cuts, scaling).placed(formers, [f.n_levels for f in rows.factors])
     made = settled(found, structures)
     cp = made.cp
     for _ in range(pilots):
-        cp = piloted_products(_summed(rows, cuts, pilot_scaling(cp), sizes=True))
+        cp = products_of(_summed(rows, cuts, pilot_scaling(cp), sizes=True))
     fit = estimate_sums(cp, structures, reml=True, control=Control())
     whole = estimate(independent or rows, structures, reml=True, control=Control())
     return made, fit, whole
@@ -174,3 +174,14 @@ def test_predictors_far_from_the_first_chunk():
     X[50:, 2] = 300.0 + 50.0 * X[50:, 2]
     factors = (replace(rows.factors[0], basis=X[:, :2]), rows.factors[1])
     _same(*_compared(replace(rows, X=X, factors=factors), [40, 90])[1:], rtol=1e-8)
+
+
+def test_a_predictor_far_from_the_sample():
+    """Only in the basis: its products lose digits in the units of the sample, and are redone."""
+    rows = _rows(13)
+    rows = replace(rows, X=rows.X[:, [0, 2]])
+    far = rows.factors[0].basis + np.array([0.0, 1e6])
+    far = replace(rows, factors=(replace(rows.factors[0], basis=far), rows.factors[1]))
+    made, fit, whole = _compared(far, [40, 90], pilots=1, sample=rows)
+    assert made.loses_digits
+    _same(fit, whole, 1e-7)

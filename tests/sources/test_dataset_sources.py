@@ -13,8 +13,8 @@ pa = pytest.importorskip("pyarrow")
 ds = pytest.importorskip("pyarrow.dataset")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from lmforms.sources.dataset_sources import DatasetSource, ReaderSource  # noqa: E402
 from lmforms.sources import dataset_sources  # noqa: E402
+from lmforms.sources.dataset_sources import DatasetSource, ReaderSource  # noqa: E402
 
 
 def read(source, columns):

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmforms.errors import ColumnError, DataError, FileError
-from lmforms.sources.source import ROWS_OF_CHUNK
 from lmforms.sources import columnar_sources
+from lmforms.sources.source import ROWS_OF_CHUNK
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -10,8 +10,8 @@ from lmforms.sources.source import ROWS_OF_CHUNK
 pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 
-from lmforms.sources.polars_sources import LazyFrameSource  # noqa: E402
 from lmforms.sources import polars_sources  # noqa: E402
+from lmforms.sources.polars_sources import LazyFrameSource  # noqa: E402
 
 
 def read(source, columns):

@@ -13,6 +13,7 @@ from lmforms.errors import (
     ArgumentError,
     DataError,
     FormulaError,
+    MemoryLimitError,
     MissingDataError,
     MissingDataWarning,
     ModelError,
@@ -294,3 +295,48 @@ def test_transforms_that_need_all_values():
         )
     with pytest.raises(DataError, match="read once"):
         lf.lmer("Reaction ~ scale(Days) + (1 | Subject)", iter(chunks(data, 41)))
+
+
+def test_sums_that_become_too_large():
+    random = np.random.default_rng(1)
+    a, b = random.integers(0, 3000, (2, 20_000))
+    data = pd.DataFrame({"a": a, "b": b, "y": random.normal(size=20_000)})
+    few = lf.Control(memory=2_000_000)
+    with pytest.raises(MemoryLimitError, match=r"pairs of levels that meet.*Control\(memory=…\)"):
+        lf.lmer("y ~ 1 + (1 | a) + (1 | b)", chunks(data, 500), control=few)
+    with pytest.raises(MemoryLimitError, match="after"):
+        lf.summarise("y ~ 1 + (1 | a) + (1 | b)", data, control=few)
+    lf.summarise("y ~ 1 + (1 | a) + (1 | b)", data)
+
+
+def test_labels_that_are_refused_in_memory():
+    random = np.random.default_rng(1)
+    data = pd.DataFrame({"y": random.normal(size=200), "g": random.integers(0, 9, 200)})
+    large = data.assign(g=2.0**53 + 2.0 * data["g"])
+    with pytest.raises(DataError, match="read them as whole numbers"):
+        lf.lmer("y ~ 1 + (1 | g)", chunks(large, 50))
+    text = data.assign(g=data["g"].astype(str).replace("3", "NA"))
+    for rows in (text, chunks(text, 50)):
+        with pytest.raises(DataError, match="NA"):
+            lf.lmer("y ~ 1 + (1 | g)", rows)
+
+
+def test_labels_of_many_types():
+    random = np.random.default_rng(2)
+    g = random.integers(0, 9, 300)
+    effects = np.linspace(-2.0, 2.0, 9)
+    data = pd.DataFrame({"y": effects[g] + random.normal(size=300), "g": g})
+    kinds = {
+        "unsigned": g.astype(np.uint64) + np.uint64(2**63),
+        "negative": g - 5,
+        "far apart": g * 10**12,
+        "float": g / 4.0,
+        "boolean": g > 4,
+        "date": pd.Timestamp("2024-02-27") + pd.to_timedelta(g, unit="D"),
+        "text": np.array(list("zyxwvutsr"))[g],
+    }
+    for labels in kinds.values():
+        own = data.assign(g=labels)
+        same(lf.lmer("y ~ 1 + (1 | g)", chunks(own, 70)), lf.lmer("y ~ 1 + (1 | g)", own))
+    mixed = [data[:100], data[100:].astype({"g": float})]  # 3 and 3.0 are one level
+    same(lf.lmer("y ~ 1 + (1 | g)", mixed), lf.lmer("y ~ 1 + (1 | g)", data))

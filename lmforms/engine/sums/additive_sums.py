@@ -14,7 +14,7 @@ from ...errors import ModelError
 from ...support.arrays import FloatArray, IndexArray
 from .column_root import merged_roots
 from .moments import PairMoments, merged, sorted_pairs
-from .units import Scaling
+from .units import AffineMap, Scaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +129,64 @@ class AdditiveSums:
             counts = None if pair.counts is None else pair.counts[kept]
             pairs[a, b] = sorted_pairs(rows[kept], cols[kept], pair.blocks[kept], counts)
         return replace(self, factors=tuple(f.placed(p, q) for f, p, q in each), pairs=pairs)
+
+    def of_columns(self, kept: IndexArray) -> AdditiveSums:
+        """With some of the columns of X, which are mapped one by one."""
+        units, pilot = self.scaling.units, self.scaling.pilot
+        right = np.append(kept, len(self.rr) - 1)
+        constant = units.x.constant
+        place = None if constant not in kept else int(np.searchsorted(kept, constant))
+        x = AffineMap(units.x.center[kept], units.x.matrix[np.ix_(kept, kept)], place)
+        pilot = replace(pilot, gamma=pilot.gamma[kept], shift_beta=pilot.shift_beta[kept])
+        return replace(
+            self,
+            scaling=Scaling(replace(units, x=x), pilot),
+            rr=self.rr[np.ix_(right, right)],
+            root=self.root[:, kept],
+            factors=tuple(replace(f, zr=f.zr[:, :, right]) for f in self.factors),
+        )
+
+    def in_units(self, to: Scaling) -> AdditiveSums:
+        """The same sums in other units of the same columns.
+
+        Parameters
+        ----------
+        to : Scaling
+            Without pilot effects.
+
+        Notes
+        -----
+        X̃₂ = X̃₁L with L = A₁⁻¹A₂; and as y = c₁ + X̃₁γ₁ + s₁ỹ₁ = c₂ + X̃₂γ₂ + s₂ỹ₂, where the
+        constant column makes the difference of the shifts c one of coefficients,
+        ỹ₂ = X̃₁(γ₁ + A₁⁻¹w(c₁ − c₂) − Lγ₂)/s₂ + ỹ₁s₁/s₂ with Xw = 1.
+        """
+        x, pilot, p = self.scaling.units.x, self.scaling.pilot, len(self.rr) - 1
+        L = x.inverse @ to.units.x.linear
+        shift = np.zeros(p)
+        if x.constant is not None:
+            shift[x.constant] = pilot.shift - to.pilot.shift
+        change = np.zeros((p + 1, p + 1))
+        change[:p, :p] = L
+        change[:p, p] = pilot.gamma + x.inverse @ shift - L @ to.pilot.gamma
+        change[p, p] = pilot.y_scale
+        change[:, p] /= to.pilot.y_scale
+        each = zip(self.scaling.units.bases, to.units.bases, strict=True)
+        bases = [own.inverse @ new.linear for own, new in each]
+        rr = change.T @ self.rr @ change
+        return replace(
+            self,
+            scaling=to,
+            rr=0.5 * (rr + rr.T),
+            root=self.root @ L,
+            factors=tuple(
+                replace(f, zz=B.T @ f.zz @ B, zr=B.T @ f.zr @ change)
+                for f, B in zip(self.factors, bases, strict=True)
+            ),
+            pairs={
+                (a, b): replace(pair, blocks=bases[a].T @ pair.blocks @ bases[b])
+                for (a, b), pair in self.pairs.items()
+            },
+        )
 
     def __add__(self, other: AdditiveSums) -> AdditiveSums:
         """Of the same levels, in the same units."""

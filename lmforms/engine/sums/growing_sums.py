@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...errors import MemoryLimitError
 from ...support.arrays import IndexArray
 from ..rows import FactorRows, ModelRows
 from .additive_sums import AdditiveSums, LevelSums, RowFacts
@@ -14,6 +15,9 @@ from .column_root import chunk_root, merged_roots
 from .moments import FactorMoments, PairMoments, merged
 from .row_passes import RowPasses
 from .units import Scaling
+
+MERGING = 3
+"""Sums of pairs of levels take so many times their size while they are merged."""
 
 LEVELS_PER_ROW = 2
 """A chunk of fewer rows than levels over this is summed over its own levels, and then placed."""
@@ -29,9 +33,12 @@ class GrowingSums:
         rows.
     factors : sequence of int
         Random effects per level of each grouping factor.
+    memory : int, optional
+        Bytes that the sums may take.
     """
 
-    def __init__(self, scaling: Scaling, factors: Sequence[int]) -> None:
+    def __init__(self, scaling: Scaling, factors: Sequence[int], memory: int | None = None) -> None:
+        self._memory = memory
         m = len(scaling.pilot.gamma) + 1
         self._scaling = scaling
         self._effects = scaling.pilot.effects if any(scaling.pilot.has_effects) else None
@@ -56,6 +63,8 @@ class GrowingSums:
         ------
         NumericalError
             A sum is not finite.
+        MemoryLimitError
+            The sums have become too large.
         """
         if not rows.n:
             return
@@ -83,6 +92,21 @@ class GrowingSums:
             levels.add(f, at, moments)
         for (a, b), pair in found.pairs.items():
             _append(self._pairs[a, b], _placed(pair, places[a], places[b]))
+        if self._memory is not None:
+            self._refuse_large(self._memory)
+
+    def _refuse_large(self, memory: int) -> None:
+        levels = sum(x.nbytes for own in self._levels for x in (own.zz, own.zr, own.counts))
+        parts = [part for own in self._pairs.values() for part in own]
+        pairs = sum(p.blocks.nbytes + 3 * p.rows.nbytes for p in parts)
+        if levels + MERGING * pairs > memory:
+            met = sum(len(p.rows) for p in parts)
+            raise MemoryLimitError(
+                f"after {self._facts.n:,} rows the sums of {met:,} pairs of levels that meet and "
+                f"of the levels take {(levels + MERGING * pairs) / 2**30:.2g} GiB; "
+                f"{memory / 2**30:.2g} GiB are allowed. Raise Control(memory=…), or take coarser "
+                "grouping factors."
+            )
 
     def sums(self, sizes: Sequence[int]) -> AdditiveSums:
         """The sums so far, with so many levels of each grouping factor.

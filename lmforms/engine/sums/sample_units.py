@@ -14,6 +14,9 @@ from ..rows import ModelRows
 from .column_maps import column_sizes
 from .units import AffineMap, Pilot, Scaling, Units
 
+LEAST_SPREAD = 2.0**-20
+"""Share of a constant response that its values are taken to lie apart."""
+
 
 def sample_scaling(
     rows: ModelRows,
@@ -43,7 +46,7 @@ def sample_scaling(
     x = _scaled(rows.X, constant, whiten)
     shift, w = 0.0, np.zeros(rows.X.shape[1])
     if constant is not None:
-        shift, _ = subtract_shift(rows.y, np.ones((rows.n, 1)))
+        shift = _round_shift(rows.y)
         w[constant] = 1.0
     gamma, X, y = np.zeros(len(w)), whiten(x(rows.X)), whiten(rows.y - shift)
     own = independent_columns(rows.X)
@@ -53,6 +56,19 @@ def sample_scaling(
     bases = tuple(_basis_map(f.basis, c, one, whiten) for f, c, one in each)
     pilot = Pilot(gamma, float(left), (), float(shift), shift * w, 0.0)
     return Scaling(Units(x, bases), pilot)
+
+
+def _round_shift(y: FloatArray) -> float:
+    """What :func:`.subtract_shift` takes, rounded so that it is the value of no row.
+
+    The sums say it, and the differences stay exact.
+    """
+    shift = float(subtract_shift(y, np.ones((len(y), 1)))[0])
+    spread = float(np.ptp(y)) or abs(shift) * LEAST_SPREAD
+    if not spread or not shift:
+        return 0.0
+    unit = 2.0 ** np.floor(np.log2(spread))
+    return float(np.round(shift / unit) * unit)
 
 
 def _scaled(columns: FloatArray, constant: int | None, whiten: object) -> AffineMap:

@@ -54,62 +54,62 @@ def settled(sums: AdditiveSums, covariances: Sequence[Covariance]) -> SettledSum
     NumericalError
         A sum is not finite.
     """
-    if not np.isfinite(sums.rr.trace()):
-        raise NumericalError(OVERFLOW)
-    given, n, p = sums.scaling, sums.facts.n, len(sums.rr) - 1
     kept = independent_columns_of(sums)
-    own = triangular_root(sums.root[:, kept]) if len(kept) else np.zeros((0, 0))
-    T = np.sqrt(n) * np.linalg.inv(own)
-    x = AffineMap(
-        given.units.x.center[kept],
-        given.units.x.matrix[np.ix_(kept, kept)] @ T,
-        _place(kept, given.units.x.constant),
-    )
-    g = T.T @ sums.rr[kept, p] / n
+    own = sums.of_columns(kept)
+    scaling, loses_digits = _settled_units(own, covariances)
+    return SettledSums(products_of(own.in_units(scaling)), kept, loses_digits)
+
+
+def _settled_units(sums: AdditiveSums, covariances: Sequence[Covariance]) -> tuple[Scaling, bool]:
+    """Units in which all rows are orthonormal, and whether digits are lost on the way to them."""
+    n, p = sums.facts.n, len(sums.rr) - 1
+    given, pilot = sums.scaling.units, sums.scaling.pilot
+    clear = not p or root_of_moments(sums.rr[:p, :p]) is not None
+    x = _orthonormal_map(sums.root, given.x, n)
+    L, back = given.x.inverse @ x.linear, x.inverse @ given.x.linear
+    g = L.T @ sums.rr[:p, p] / n
     whole = float(sums.rr[p, p])
     left = whole - n * float(g @ g)
-    clear = root_of_moments(sums.rr[np.ix_(kept, kept)]) is not None or not len(kept)
     enough = left > LEAST_UNEXPLAINED * whole
     scale = float(np.sqrt(left / n)) if enough else float(np.sqrt(whole / n)) or 1.0
-    pilot = given.pilot
-    weight = float(np.sqrt(sums.facts.weights / n))
+    maps, exact = [], True
+    for f, own, covariance in zip(sums.factors, given.bases, covariances, strict=True):
+        found, is_clear = _basis_map(f.zz.sum(axis=0), own, covariance, n)
+        maps.append(found)
+        exact = exact and is_clear
     largest = max(sums.facts.size, -sums.facts.low, sums.facts.high)
-    maps = [
-        _basis_change(f.zz.sum(axis=0), scale_of, c, n)
-        for f, scale_of, c in zip(sums.factors, given.units.bases, covariances, strict=True)
-    ]
-    effects = tuple(np.zeros((*f.zr.shape[:2], len(kept) + 1)) for f in sums.factors)
-    scaling = Scaling(
-        Units(x, tuple(m for m, _ in maps)),
-        Pilot(
-            own @ pilot.gamma[kept] / np.sqrt(n) + pilot.y_scale * g,
-            pilot.y_scale * scale,
-            effects,
-            pilot.shift,
-            pilot.shift_beta[kept],
-            float(resolution(largest)) * weight,
-        ),
+    weight = float(np.sqrt(sums.facts.weights / n))
+    settled_pilot = Pilot(
+        gamma=back @ pilot.gamma + pilot.y_scale * g,
+        y_scale=pilot.y_scale * scale,
+        effects=tuple(np.zeros((*f.zr.shape[:2], p + 1)) for f in sums.factors),
+        shift=pilot.shift,
+        shift_beta=pilot.shift_beta,
+        resolution=float(resolution(largest)) * weight,
     )
-    change = np.zeros((len(kept) + 1, len(kept) + 1))
-    change[:-1, :-1], change[:-1, -1], change[-1, -1] = T, -(T @ g) / scale, 1.0 / scale
-    right = np.append(kept, p)
-    rr = change.T @ sums.rr[np.ix_(right, right)] @ change
-    changes = [own for _, own in maps]
-    cp = CrossProducts(
-        scaling=scaling,
-        n=n,
-        log_det_residual=sums.facts.log_det_residual,
-        rr=0.5 * (rr + rr.T),
-        factors=tuple(
-            FactorMoments(B.T @ f.zz @ B, B.T @ f.zr[:, :, right] @ change)
-            for f, B in zip(sums.factors, changes, strict=True)
-        ),
-        pairs={
-            (a, b): type(pair)(pair.rows, pair.cols, changes[a].T @ pair.blocks @ changes[b])
-            for (a, b), pair in sums.pairs.items()
-        },
-    )
-    return SettledSums(cp, kept, not (clear and enough))
+    return Scaling(Units(x, tuple(maps)), settled_pilot), not (clear and enough and exact)
+
+
+def _orthonormal_map(root: FloatArray, given: AffineMap, n: int) -> AffineMap:
+    """The map to columns of unit mean squares without correlation.
+
+    Parameters
+    ----------
+    root : ndarray (r, p)
+        Of the columns in the given units, one by one.
+    given : AffineMap
+    n : int
+        Number of rows.
+    """
+    center = given.center
+    if given.constant is not None:
+        ones = root[:, given.constant]
+        means = ones @ root / (ones @ ones)
+        means[given.constant] = 0.0
+        center = center + means / given.matrix.diagonal()
+        root = root - np.outer(ones, means)
+    own = triangular_root(root) if root.shape[1] else np.zeros((0, 0))
+    return AffineMap(center, given.matrix @ np.linalg.inv(own) * np.sqrt(n), given.constant)
 
 
 def independent_columns_of(sums: AdditiveSums) -> IndexArray:
@@ -120,8 +120,14 @@ def independent_columns_of(sums: AdditiveSums) -> IndexArray:
     )
 
 
-def piloted_products(sums: AdditiveSums) -> CrossProducts:
-    """The cross-products of sums that were taken in the engine's own units."""
+def products_of(sums: AdditiveSums) -> CrossProducts:
+    """The cross-products of sums that are in the engine's own units.
+
+    Raises
+    ------
+    NumericalError
+        A sum is not finite.
+    """
     if not np.isfinite(sums.rr.trace()):
         raise NumericalError(OVERFLOW)
     return CrossProducts(
@@ -134,25 +140,42 @@ def piloted_products(sums: AdditiveSums) -> CrossProducts:
     )
 
 
-def _basis_change(
+def _basis_map(
     moments: FloatArray, given: AffineMap, covariance: Covariance, n: int
-) -> tuple[AffineMap, FloatArray]:
-    """The map to a basis of unit mean squares, and B with which it follows the given one."""
+) -> tuple[AffineMap, bool]:
+    """The map to a basis of unit mean squares, as far as the structure allows it.
+
+    And whether the moments, in the given units, are enough for it.
+    """
     parts = covariance.invariances()
-    B = np.eye(len(moments))
+    if len(parts) == 1 and parts[0][1] == "linear":
+        found = orthonormalising(moments, n)
+        if found is not None:
+            return AffineMap(given.center, given.matrix @ found, given.constant), True
+        values, vectors = np.linalg.eigh(moments)
+        root = (np.sqrt(np.maximum(values, 0.0)) * vectors).T
+        return _nearly_orthonormal_map(root, given, n), False
     sizes = column_sizes(np.sqrt(moments.diagonal() / n)[None])
+    matrix, clear = np.eye(len(moments)), True
     for columns, kind in parts:
         own = sizes[columns]
         if kind == "common":
             own = np.full(len(own), np.sqrt(np.mean(own**2)))
         found = orthonormalising(moments[columns, columns], n) if kind == "linear" else None
+        clear = clear and (kind != "linear" or found is not None)
         if kind != "none":
-            B[columns, columns] = np.diag(1.0 / own) if found is None else found
-    return AffineMap(given.center, given.matrix @ B, given.constant), B
+            matrix[columns, columns] = np.diag(1.0 / own) if found is None else found
+    return AffineMap(given.center, given.matrix @ matrix, given.constant), clear
 
 
-def _place(kept: IndexArray, column: int | None) -> int | None:
-    """Where a column is among those kept."""
-    if column is None or column not in kept:
-        return None
-    return int(np.searchsorted(kept, column))
+def _nearly_orthonormal_map(root: FloatArray, given: AffineMap, n: int) -> AffineMap:
+    """Columns centred by all rows and of unit mean squares, which may be correlated."""
+    center, sizes = given.center, np.sqrt(np.einsum("ij,ij->j", root, root) / n)
+    if given.constant is not None:
+        ones = root[:, given.constant]
+        means = ones @ root / (ones @ ones)
+        means[given.constant] = 0.0
+        center = center + means / given.matrix.diagonal()
+        left = root - np.outer(ones, means)
+        sizes = np.sqrt(np.einsum("ij,ij->j", left, left) / n)
+    return AffineMap(center, given.matrix / np.where(sizes > 0.0, sizes, 1.0), given.constant)

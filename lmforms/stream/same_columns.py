@@ -1,13 +1,7 @@
-"""Sums that were made apart, in the units of others."""
+"""Whether sums that were made apart are of the same columns."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
-from ..engine.sums.additive_sums import AdditiveSums, LevelSums
-from ..engine.sums.units import Scaling
 from ..errors import ModelError
 from .plan import Plan
 
@@ -52,46 +46,3 @@ def learnt(plan: Plan) -> dict[str, str]:
         for matrix in matrices
         for text, state in matrix.spec.transform_state.items()
     }
-
-
-def in_units(sums: AdditiveSums, to: Scaling) -> AdditiveSums:
-    """The same sums in other units of the same columns.
-
-    Parameters
-    ----------
-    sums : AdditiveSums
-    to : Scaling
-        Without pilot effects.
-
-    Notes
-    -----
-    X̃₂ = X̃₁L with L = A₁⁻¹A₂; and as y = c₁ + X̃₁γ₁ + s₁ỹ₁ = c₂ + X̃₂γ₂ + s₂ỹ₂, where the constant
-    column makes the difference of the shifts c one of coefficients,
-    ỹ₂ = X̃₁(γ₁ + A₁⁻¹w(c₁ − c₂) − Lγ₂)/s₂ + ỹ₁s₁/s₂ with Xw = 1.
-    """
-    own = sums.scaling
-    p = len(own.pilot.gamma)
-    L = own.units.x.inverse @ to.units.x.linear
-    ones = np.zeros(p)
-    if own.units.x.constant is not None:
-        ones[own.units.x.constant] = own.pilot.shift - to.pilot.shift
-    shift = own.units.x.inverse @ ones
-    change = np.zeros((p + 1, p + 1))
-    change[:p, :p] = L
-    change[:p, p] = (own.pilot.gamma + shift - L @ to.pilot.gamma) / to.pilot.y_scale
-    change[p, p] = own.pilot.y_scale / to.pilot.y_scale
-    bases = [a.inverse @ b.linear for a, b in zip(own.units.bases, to.units.bases, strict=True)]
-    return AdditiveSums(
-        scaling=to,
-        facts=sums.facts,
-        rr=change.T @ sums.rr @ change,
-        root=sums.root @ L,
-        factors=tuple(
-            LevelSums(B.T @ f.zz @ B, B.T @ f.zr @ change, f.counts)
-            for f, B in zip(sums.factors, bases, strict=True)
-        ),
-        pairs={
-            (a, b): replace(pair, blocks=bases[a].T @ pair.blocks @ bases[b])
-            for (a, b), pair in sums.pairs.items()
-        },
-    )
