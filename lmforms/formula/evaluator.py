@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
     from formulaic.parser.types import Factor
 
+Learnt = dict[str, dict[str, Any]]
+"""The attributes ``transform_state`` and ``encoder_state`` of formulaic's ModelSpec."""
+
 
 class Evaluator:
     """Evaluates formulas on one table; a factor that occurs twice is evaluated once.
@@ -53,6 +56,8 @@ class Evaluator:
         The caller's names.
     contrasts : mapping of str to str or contrast object
         For columns used as factors.
+    learnt : Learnt, optional
+        What transforms and factors know from other rows.
     """
 
     def __init__(
@@ -60,11 +65,12 @@ class Evaluator:
         table: Table,
         scope: Scope,
         contrasts: Mapping[str, Any] | None = None,
+        learnt: Learnt | None = None,
     ) -> None:
         self.table = table
         self._scope = scope
         self._contrasts = contrasts or {}
-        self._learnt: dict[str, dict[str, Any]] = {"transform_state": {}, "encoder_state": {}}
+        self._learnt = {"transform_state": {}, "encoder_state": {}} if learnt is None else learnt
 
     @cached_property
     def _integers(self) -> list[str]:

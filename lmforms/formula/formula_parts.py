@@ -17,7 +17,7 @@ import numpy as np
 from ..support.arrays import BoolArray, IndexArray
 from ..support.column_table import Labels, Levels, Table
 from .auxiliary import AuxiliaryFormula
-from .evaluator import Evaluator
+from .evaluator import Evaluator, Learnt
 from .plain_terms import plain_matrix
 from .scope import Scope
 from .term_matrix import TermMatrix
@@ -81,6 +81,7 @@ def formula_parts(
     scope: Scope,
     contrasts: Mapping[str, Any],
     auxiliary: Mapping[str, AuxiliaryFormula] | None = None,
+    learnt: Learnt | None = None,
 ) -> FormulaParts:
     """Evaluate every part of a formula.
 
@@ -95,6 +96,8 @@ def formula_parts(
         Coding of factors by column name.
     auxiliary : mapping of str to AuxiliaryFormula, optional
         Formulas of parameters beside the mean, by their names.
+    learnt : Learnt, optional
+        What transforms and factors know from other rows.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def formula_parts(
     plain = _plain_parts(bound, table, contrasts)
     if plain is not None and not auxiliary:
         return plain
-    evaluator = Evaluator(table, scope, contrasts)
+    evaluator = Evaluator(table, scope, contrasts, learnt)
     parts = _evaluated_parts(bound, evaluator) if plain is None else plain
     if not auxiliary:
         return parts

@@ -147,7 +147,11 @@ class Archive:
         The content of ``meta.json``.
     arrays : dict of str to ndarray
         Those that were asked for.
+    kind : str
+        What it should be, for messages.
     """
+
+    kind = "a fit"
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.path = path
@@ -199,7 +203,7 @@ class Archive:
     def damaged(self, why: str) -> DataError:
         """An error that names the file."""
         return DataError(
-            f"load: {str(self.path)!r} is not a fit saved by lmforms, or damaged ({why})."
+            f"load: {str(self.path)!r} is not {self.kind} saved by lmforms, or damaged ({why})."
         )
 
     def check_digest(self) -> None:

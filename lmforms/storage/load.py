@@ -1,6 +1,6 @@
-"""A fit from a file, checked.
+"""A fit, or sums, from a file, checked.
 
-The design is built from the stored columns and the criterion evaluated at the stored θ, so
+The design of a fit is built from the stored columns and the criterion evaluated at the stored θ, so
 that a loaded fit can do all that the original can, and a file that was damaged or made by
 other data is noticed.
 """
@@ -41,6 +41,8 @@ from ..model import MixedModel, state_at
 from ..results.generalized.generalized_results import GeneralizedResults
 from ..results.model_results import MixedModelResults
 from ..results.state import FitState
+from ..stream.model_sums import ModelSums
+from ..stream.stored_sums import SUMS_FORMAT, sums_of_archive
 from ..support.arguments import named_arguments
 from ..support.arrays import BoolArray, FloatArray
 from ..support.column_table import Table
@@ -62,8 +64,8 @@ processor's rounding stays below 1e-8; figures of other data or another function
 @named_arguments
 def load(
     path: str | PathLike[str], *, context: Mapping[str, Any] | None = None
-) -> MixedModelResults | GeneralizedResults:
-    """Read a fit written by its method ``save``.
+) -> MixedModelResults | GeneralizedResults | ModelSums:
+    """Read a fit, or sums of rows, written by its method ``save``.
 
     Parameters
     ----------
@@ -75,7 +77,8 @@ def load(
 
     Returns
     -------
-    MixedModelResults or GeneralizedResults
+    MixedModelResults, GeneralizedResults or ModelSums
+        What was saved.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def load(
         raise DataError(f"load: there is no file {str(file)!r}.")
     with opened(file) as archive:
         try:
-            fit = _fit_from_archive(archive, dict(context or {}))
+            found = _from_archive(archive, dict(context or {}))
         except LmformsError as exc:
             exc.add_note(f"while {str(file)!r} was loaded")
             raise
@@ -126,7 +129,16 @@ def load(
             raise MemoryLimitError(f"load: {str(file)!r} needs more memory than there is.") from exc
         except Exception as exc:  # what the file makes pandas and formulaic say
             raise archive.damaged(f"{type(exc).__name__}: {exc}") from exc
-    return fit
+    return found
+
+
+def _from_archive(
+    archive: Archive, given: dict[str, Any]
+) -> MixedModelResults | GeneralizedResults | ModelSums:
+    """What a file holds, by its header."""
+    if archive.meta.get("format") == SUMS_FORMAT:
+        return ModelSums(*sums_of_archive(archive, given))
+    return _fit_from_archive(archive, given)
 
 
 def _fit_from_archive(

@@ -14,11 +14,12 @@ from ..data.coded_as_fitted import check_row_by_row
 from ..data.column_ranks import ColumnRanks
 from ..data.design import Design
 from ..data.random_terms import random_parts
-from ..data.read import read_formula_data
+from ..data.read import FormulaData, read_formula_data
 from ..engine.rows import FactorRows, ModelRows
 from ..engine.sums.sample_units import sample_scaling
 from ..errors import ArgumentError, DataError, ModelError
 from ..formula.bind import bind
+from ..formula.evaluator import Learnt
 from ..formula.formula_parts import formula_parts
 from ..formula.parse import parse_formula
 from ..formula.terms import BoundFormula
@@ -145,8 +146,36 @@ def make_plan(
         contrasts=text.contrasts,
         context=text.context,
     )
+    orders = {name: _categories(batch, name) for name in labels if name in facts.categories}
+    orders |= {name: own for name, own in facts.levels.items() if name in labels}
+    plan = plan_of(given, factors, facts.levels, orders)
+    check_row_by_row(plan.prototype, range(len(plan.prototype.terms)), "a stream")
+    return plan
+
+
+def plan_of(
+    given: FormulaData,
+    factors: Mapping[str, pd.CategoricalDtype],
+    levels: Mapping[str, pd.Index],
+    orders: Mapping[str, pd.Index],
+    learnt: Learnt | None = None,
+) -> Plan:
+    """The plan of a formula, by the rows of its frame.
+
+    Parameters
+    ----------
+    given : FormulaData
+    factors, levels, orders
+        See :class:`.plan.Plan`.
+    learnt : Learnt, optional
+        What transforms and factors know from other rows: there need be no rows then.
+
+    Raises
+    ------
+    FormulaError, ModelError, DataError
+    """
     table = given.frame.table
-    parts = formula_parts(given.bound, table, given.scope, given.contrasts)
+    parts = formula_parts(given.bound, table, given.scope, given.contrasts, learnt=learnt)
     refuse_no_column(parts.response, given.bound)
     groups, terms = random_parts(given.bound, parts.random, parts.labels, (), _AllColumns())
     for term in terms:
@@ -167,10 +196,7 @@ def make_plan(
         terms=terms,
         groups=groups,
     )
-    check_row_by_row(prototype, range(len(terms)), "a stream")
-    orders = {name: _categories(batch, name) for name in labels if name in facts.categories}
-    orders |= {name: own for name, own in facts.levels.items() if name in labels}
-    return Plan(prototype, parts.response, dict(factors), dict(facts.levels), orders)
+    return Plan(prototype, parts.response, dict(factors), dict(levels), dict(orders))
 
 
 def _categories(batch: pa.RecordBatch, name: str) -> pd.Index:

@@ -178,8 +178,9 @@ def summed_model(
         raise ModelError(f"{sums.facts.n} rows leave nothing for the residuals.")
     made = settled(sums, plan.covariances)
     root = sums.root @ sums.scaling.units.x.inverse
-    design = summed_design(prototype, sums.facts.n, found.labels, root, made.kept)
-    _refuse_dependent_effects(plan, found)
+    roots = _roots_of_effects(plan, found)
+    design = summed_design(prototype, sums.facts.n, found.labels, root, made.kept, roots)
+    _refuse_dependent_effects(plan, roots)
     refuse_one_level(design.groups, design.terms)
     refuse_wide(design.groups, design.terms, design.n)
     if len(made.kept) < len(design.fixed.names):
@@ -188,9 +189,10 @@ def summed_model(
     return SummedModel(design, products)
 
 
-def _refuse_dependent_effects(plan: Plan, found: LabelledSums) -> None:
-    """Refuse bases with columns that are zero or dependent, by a root of their products."""
-    ranks, design = ColumnRanks(), plan.prototype
+def _roots_of_effects(plan: Plan, found: LabelledSums) -> list[FloatArray]:
+    """For each random term a root R of the products of its basis B, R'R = B'B."""
+    design = plan.prototype
+    roots: list[FloatArray] = [np.empty((0, 0))] * len(design.terms)
     for group, own, units in zip(
         design.groups, found.sums.factors, found.sums.scaling.units.bases, strict=True
     ):
@@ -198,11 +200,18 @@ def _refuse_dependent_effects(plan: Plan, found: LabelledSums) -> None:
         root = (np.sqrt(np.maximum(values, 0.0)) * vectors).T @ units.inverse
         start = 0
         for t in group.terms:
-            term, k = design.terms[t], design.terms[t].covariance.k
-            columns = np.ascontiguousarray(root[:, start : start + k])
+            k = design.terms[t].covariance.k
+            roots[t] = np.ascontiguousarray(root[:, start : start + k])
             start += k
-            if not isinstance(term.covariance, Structured):
-                refuse_dependent(replace(term.matrix, values=columns), plan.bound.random[t], ranks)
+    return roots
+
+
+def _refuse_dependent_effects(plan: Plan, roots: Sequence[FloatArray]) -> None:
+    """Refuse bases with columns that are zero or dependent, by a root of their products."""
+    ranks = ColumnRanks()
+    for term, spec, root in zip(plan.prototype.terms, plan.bound.random, roots, strict=True):
+        if not isinstance(term.covariance, Structured):
+            refuse_dependent(replace(term.matrix, values=root), spec, ranks)
 
 
 def _with_pilots(

@@ -45,9 +45,9 @@ def run(args: Namespace) -> str:
         raise ArgumentError("--no-refit is for several fits: give another one.")
 
     from ...inference.model_comparison.model_tests import anova
-    from ...storage.load import load
+    from ..saved_fit import saved_fit
 
-    fits: list[Any] = [load(path) for path in args.files]
+    fits: list[Any] = [saved_fit(path) for path in args.files]
     if args.ddf is not None and fits[0].state.family is not None:
         raise ArgumentError(NO_DDF)
     if len(fits) == 1:

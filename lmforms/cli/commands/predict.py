@@ -90,11 +90,11 @@ def run(args: Namespace) -> str:
             options[name] = proportion("--level", value) if name == "level" else value
     dialect = dialect_of(args)
 
-    from ...storage.load import load
     from ..formats import csv_text, json_text, records
     from ..reading import data_as_fitted
+    from ..saved_fit import saved_fit
 
-    fit: Any = load(args.fit)
+    fit: Any = saved_fit(args.fit)
     check_model(args, is_generalized=fit.state.family is not None)
     if args.kind is not None:
         options["kind"] = args.kind

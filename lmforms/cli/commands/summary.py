@@ -24,9 +24,9 @@ def run(args: Namespace) -> str:
 
     from ...results.generalized.generalized_results import GeneralizedResults
     from ...results.status_warnings import warn_of_generalized, warn_of_status
-    from ...storage.load import load
+    from ..saved_fit import saved_fit
 
-    fit = load(args.file)
+    fit = saved_fit(args.file)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if isinstance(fit, GeneralizedResults):
