@@ -32,7 +32,7 @@ from .results.state import FitState
 from .results.status_warnings import warn_of_status
 from .results.unknown_names import UnknownNames
 from .sources.lookup import source_of
-from .stream.fit_stream import fit_stream
+from .stream.fit_stream import are_sums, fit_stream
 from .support.arguments import flag, named_arguments
 from .support.arrays import FloatArray
 
@@ -377,9 +377,9 @@ def lmer(
     if data is None and isinstance(formula, str):
         raise ArgumentError("lmer() needs the argument `data`.")
     source = source_of(data)
-    if source is not None or not isinstance(formula, str):
+    if source is not None or are_sums(formula):
         rows = data if source is None else source
         return fit_stream(formula, rows, options, levels=levels, **model)
     if levels is not None:
         raise ArgumentError("levels= is for sources of rows: tables in memory show theirs.")
-    return MixedModel(formula, data, **model).fit(**options)
+    return MixedModel(formula, data, **model).fit(**options)  # type: ignore[arg-type]

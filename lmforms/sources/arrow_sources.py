@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -61,6 +62,12 @@ class FileSource(Source):
         self.name = str(paths) if is_path(paths) else _name_of_list([f.path for f in self.files])
         schemas = (_SCHEMAS[file.kind](file) for file in self.files)
         self.schema = with_types_of(next(schemas), schemas)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the names, sizes and times of the files."""
+        facts = repr([(f.path, f.size, f.modified) for f in self.files])
+        return hashlib.sha256(facts.encode()).hexdigest()
 
     def partitions(self) -> list[Partition]:
         """Runs of row groups of Parquet files, runs of batches of Arrow files, and CSV files."""

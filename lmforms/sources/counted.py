@@ -27,6 +27,11 @@ class CountedSource(Source):
         self.name, self.schema, self.repeatable = source.name, source.schema, source.repeatable
         self._source, self._tell = source, tell
 
+    @property
+    def fingerprint(self) -> str:
+        """That of the source."""
+        return self._source.fingerprint
+
     def partitions(self) -> list[Partition]:
         """Those of the source."""
         return [Partition(p.name, partial(self._read, p)) for p in self._source.partitions()]

@@ -44,7 +44,12 @@ class DaskSource(Source):
             made.append(Partition(name, _Rows(self.loader(i), name, self.schema)))
         return made
 
-    def reduced(self, work: Callable[[Sequence[Partition]], T], combine: Callable[[T, T], T]) -> T:
+    def reduced(
+        self,
+        work: Callable[[Sequence[Partition]], T],
+        combine: Callable[[T, T], T],
+        partitions: Sequence[Partition] | None = None,
+    ) -> T:
         """What `work` makes of each partition, combined in pairs of neighbours.
 
         The cluster of the present client does it, or else threads of this process. `work` and
@@ -52,6 +57,7 @@ class DaskSource(Source):
         """
         from dask.delayed import delayed
 
+        assert partitions is None, "dask works on all partitions"
         tables = self.delayed()
         # one object in the graph, whatever the number of partitions
         shared = delayed((work, self.schema), name=f"lmforms-work-{uuid4().hex}", traverse=False)

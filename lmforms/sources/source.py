@@ -63,13 +63,24 @@ class Source(ABC):
     def partitions(self) -> list[Partition]:
         """All rows, as one or more partitions that can be read side by side."""
 
-    def reduced(self, work: Callable[[Sequence[Partition]], T], combine: Callable[[T, T], T]) -> T:
-        """What `work` makes of all partitions, some at a time, combined in their order.
+    @property
+    def fingerprint(self) -> str:
+        """What tells whether it is the same source later on; empty where nothing does."""
+        return ""
+
+    def reduced(
+        self,
+        work: Callable[[Sequence[Partition]], T],
+        combine: Callable[[T, T], T],
+        partitions: Sequence[Partition] | None = None,
+    ) -> T:
+        """What `work` makes of partitions, all by default, combined in their order.
 
         Threads of this process work side by side; which partitions one of them gets depends on
         their number alone, so that results are the same again.
         """
-        partitions = self.partitions()
+        if partitions is None:
+            partitions = self.partitions()
         shares = evenly(partitions, min(len(partitions), processors()))
         if len(shares) == 1:
             return work(shares[0])

@@ -42,6 +42,7 @@ from ..results.generalized.generalized_results import GeneralizedResults
 from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..stream.model_sums import ModelSums
+from ..stream.resumed_sums import refuse_part
 from ..stream.stored_sums import SUMS_FORMAT, sums_of_archive
 from ..support.arguments import named_arguments
 from ..support.arrays import BoolArray, FloatArray
@@ -137,6 +138,7 @@ def _from_archive(
 ) -> MixedModelResults | GeneralizedResults | ModelSums:
     """What a file holds, by its header."""
     if archive.meta.get("format") == SUMS_FORMAT:
+        refuse_part(archive)
         return ModelSums(*sums_of_archive(archive, given))
     return _fit_from_archive(archive, given)
 

@@ -10,7 +10,16 @@ from ..data.frame import MISSING_ROWS
 from ..errors import ArgumentError
 from ..results.model_results import MixedModelResults
 from ..sources.source import Source
-from ..support.arguments import one_of, short_repr
+from ..support.arguments import one_of
+
+
+def are_sums(formula: Any) -> bool:
+    """Whether sums of a model are in the place of its formula."""
+    if isinstance(formula, str):
+        return False
+    from .model_sums import ModelSums
+
+    return isinstance(formula, ModelSums)
 
 
 def fit_stream(
@@ -64,8 +73,6 @@ def fit_stream(
                 "it to lf.summarise."
             )
         return formula._fit(missing, **options)
-    if not isinstance(formula, str):
-        raise ArgumentError(f"formula must be text, not {short_repr(formula)}.")
     assert isinstance(data, Source)
     control = control_of(options["control"])
     sums = sums_of(ModelText(formula, **text), data, levels, control)

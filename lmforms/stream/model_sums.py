@@ -22,6 +22,7 @@ from .labelled_sums import LabelledSums, combined, without
 from .make_plan import ModelText
 from .passes import planned_sums
 from .plan import Plan
+from .resumed_sums import resumed_sums
 from .same_columns import same_columns
 from .summed_model import summed_model
 
@@ -245,6 +246,7 @@ def summarise(
     context: Mapping[str, Any] | None = None,
     control: Control | None = None,
     progress: bool = False,
+    resume: str | PathLike[str] | None = None,
 ) -> ModelSums:
     """Sum up the rows of a model, wherever they are.
 
@@ -269,6 +271,9 @@ def summarise(
         Its `memory` is what the sums may take.
     progress : bool
         Whether a bar shows how many rows were read. dask shows its own.
+    resume : str or path, optional
+        A file to which the sums so far are written every minute and when the work is interrupted.
+        If it is there, the work goes on from it. Of files alone; they must be the same.
 
     Returns
     -------
@@ -292,7 +297,7 @@ def summarise(
     """
     text = ModelText(formula, weights, offset, contrasts, context)
     shown, options = flag("progress", progress), control_of(control)
-    return sums_of(text, any_source(data), levels, options, progress=shown)
+    return sums_of(text, any_source(data), levels, options, progress=shown, resume=resume)
 
 
 def sums_of(
@@ -302,17 +307,23 @@ def sums_of(
     control: Control,
     *,
     progress: bool = False,
+    resume: str | PathLike[str] | None = None,
 ) -> ModelSums:
     """The sums of a source, which they know."""
-    memory = control.memory
     sources = (source,) if source.repeatable else ()
+
+    def made(source: Source) -> tuple[Plan, LabelledSums]:
+        if resume is None:
+            return planned_sums(text, source, levels, control.memory)
+        return resumed_sums(text, source, levels, control.memory, resume)
+
     if not progress:
-        return ModelSums(*planned_sums(text, source, levels, memory), sources)
+        return ModelSums(*made(source), sources)
     if not source.in_threads:
         raise ArgumentError(f"progress=True: {source.name} is read elsewhere, which has its own.")
     with row_bar("lmforms") as bar:
         counted = CountedSource(source, bar.update)
-        return ModelSums(*planned_sums(text, counted, levels, memory), sources)
+        return ModelSums(*made(counted), sources)
 
 
 def any_source(data: Any) -> Source:

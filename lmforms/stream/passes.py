@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -43,10 +44,40 @@ Batches = Iterator[tuple[str, "pa.RecordBatch"]]
 """Chunks with the names of their partitions."""
 
 
-def planned_sums(
-    text: ModelText, source: Source, levels: Mapping[str, Any] | None, memory: int
-) -> tuple[Plan, LabelledSums]:
-    """A plan from a source, and the sums of its rows.
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """What is known of a source before its rows are summed up.
+
+    Attributes
+    ----------
+    text : ModelText
+    bound : BoundFormula
+    source : Source
+        Of the columns that are read.
+    columns : list of str
+    factors : mapping of str to CategoricalDtype
+        Levels of the predictors that are factors.
+    facts : Facts
+    """
+
+    text: ModelText
+    bound: BoundFormula
+    source: Source
+    columns: list[str]
+    factors: Mapping[str, pd.CategoricalDtype]
+    facts: Facts
+
+    def plan(self) -> Plan:
+        """A plan, of a source that can be read again."""
+        return self.plan_from(_batches(self.source.partitions(), self.columns))
+
+    def plan_from(self, batches: Batches) -> Plan:
+        """A plan from the first chunk that has a complete row."""
+        return first_plan(self.text, self.bound, batches, self.factors, self.facts, self.source)
+
+
+def prepared(text: ModelText, source: Source, levels: Mapping[str, Any] | None) -> Preparation:
+    """Bind a formula to a source, and find the levels of its factors.
 
     Parameters
     ----------
@@ -54,8 +85,6 @@ def planned_sums(
     source : Source
     levels : mapping of str to sequence, optional
         Levels that are known: those of predictors need no pass over the rows then.
-    memory : int
-        Bytes that the sums may take.
 
     Raises
     ------
@@ -70,23 +99,56 @@ def planned_sums(
     factors = _factor_levels(bound, source, known)
     numbers = [name for name in columns if kind_of(source.schema.field(name).type) == "number"]
     ranges = learn_ranges(bound, source, numbers) if bound.plain is None else {}
-    facts = Facts(known, categories, ranges)
+    return Preparation(text, bound, source, columns, factors, Facts(known, categories, ranges))
+
+
+def planned_sums(
+    text: ModelText, source: Source, levels: Mapping[str, Any] | None, memory: int
+) -> tuple[Plan, LabelledSums]:
+    """A plan from a source, and the sums of its rows.
+
+    Parameters
+    ----------
+    text, source, levels
+        See :func:`prepared`.
+    memory : int
+        Bytes that the sums may take.
+
+    Raises
+    ------
+    LmformsError
+    """
+    made = prepared(text, source, levels)
     if source.repeatable:
-        while True:
-            batches = _batches(source.partitions(), columns)
-            plan = first_plan(text, bound, batches, factors, facts, source)
-            found = summed(plan, source, memory)
-            fewer = _without_empty_levels(plan, found, known)
-            if fewer is None:
-                return plan, found
-            factors = fewer  # a level that only incomplete rows have
+        plan = made.plan()
+        return settled_plan(made, plan, lambda plan: summed(plan, made.source, memory))
     read: list[tuple[str, pa.RecordBatch]] = []
-    batches = _batches(source.partitions(), columns)
-    recorded = _recorded(batches, read)
-    plan = first_plan(text, bound, recorded, factors, facts, source)
+    batches = _batches(made.source.partitions(), made.columns)
+    plan = made.plan_from(_recorded(batches, read))
     found = _summed(plan, chain(read, batches), memory=memory)
     refuse_other_labels(plan, found)
     return plan, found
+
+
+def settled_plan(
+    made: Preparation, plan: Plan, sum_rows: Callable[[Plan], LabelledSums]
+) -> tuple[Plan, LabelledSums]:
+    """A plan whose factors have rows of every level, and the sums.
+
+    Parameters
+    ----------
+    made : Preparation
+    plan : Plan
+        The first to try.
+    sum_rows : callable
+    """
+    while True:
+        found = sum_rows(plan)
+        fewer = _without_empty_levels(plan, found, made.facts.levels)
+        if fewer is None:
+            return plan, found
+        # a level that only incomplete rows have
+        plan = replace(made, factors=fewer).plan()
 
 
 def first_plan(
@@ -115,10 +177,13 @@ def first_plan(
     raise DataError("the source has no rows, or all of them have missing values.")
 
 
-def summed(plan: Plan, source: Source, memory: int) -> LabelledSums:
-    """The sums of all rows of a source."""
+def summed(
+    plan: Plan, source: Source, memory: int, partitions: Sequence[Partition] | None = None
+) -> LabelledSums:
+    """The sums of all rows of a source, or of some partitions."""
+    work = partial(_sum_of_partitions, plan, memory=memory)
     with limited_blas_threads(1):
-        found = source.reduced(partial(_sum_of_partitions, plan, memory=memory), combined)
+        found = source.reduced(work, combined, partitions)
     refuse_other_labels(plan, found)
     return found
 

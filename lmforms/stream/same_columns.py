@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ModelError
+from ..storage.plain_values import encode_value
 from .plan import Plan
 
 
@@ -42,7 +43,7 @@ def learnt(plan: Plan) -> dict[str, str]:
     if plan.bound.plain is not None:
         return {}
     return {
-        text: repr(state)
+        text: repr(encode_value(state))
         for matrix in matrices
         for text, state in matrix.spec.transform_state.items()
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from typing import Any
 
@@ -37,14 +37,40 @@ BITS_OF_RANGE = 10
 Arrays = Mapping[str, AnyArray]
 
 
-def save_sums(plan: Plan, totals: LabelledSums, path: str | PathLike[str]) -> None:
-    """See :meth:`lmforms.ModelSums.save`."""
+@dataclass(frozen=True)
+class Progress:
+    """How far the sums of a source have come.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the source.
+    done : tuple of str
+        Names of the partitions that are in the sums.
+    count : int
+        Number of all partitions.
+    """
+
+    fingerprint: str
+    done: tuple[str, ...]
+    count: int
+
+
+def save_sums(
+    plan: Plan,
+    totals: LabelledSums,
+    path: str | PathLike[str],
+    progress: Progress | None = None,
+) -> None:
+    """See :meth:`lmforms.ModelSums.save`; with `progress` sums of some of the rows."""
     target = checked_path(path, "save")
     facts = encode_plan(plan)
     context = plan.formula_data.scope.given
     names = needed_names(facts, context, "save")
     decode_plan(json.loads(json.dumps(facts)), context, "save")  # what is written can be read
     meta, arrays = _contents_of(plan, totals)
+    if progress is not None:
+        meta["progress"] = asdict(progress)
     write_archive(target, {**meta, "plan": facts}, arrays)
     if names:
         warnings.warn(
@@ -82,7 +108,7 @@ def sums_of_archive(archive: Archive, context: Mapping[str, Any]) -> tuple[Plan,
             f"{meta.get('lmforms')}; this one reads up to {SUMS_VERSION}. Upgrade lmforms."
         )
     for name in meta:
-        if name not in _CHECKS and name != DIGEST:
+        if name not in _CHECKS and name not in (DIGEST, "progress"):
             raise archive.damaged(f"the field {name!r} is unknown")
     for name, is_right in _CHECKS.items():
         if name not in meta or not is_right(meta[name]):
@@ -92,6 +118,18 @@ def sums_of_archive(archive: Archive, context: Mapping[str, Any]) -> tuple[Plan,
     archive.check_digest()
     scaling = found.sums.scaling
     return replace(plan, scaling=scaling), found
+
+
+def progress_of_archive(archive: Archive) -> Progress | None:
+    """How far the sums in a file have come; None if they are complete."""
+    found = archive.meta.get("progress")
+    if found is None:
+        return None
+    wanted = {"fingerprint": str, "done": list, "count": int}
+    is_right = isinstance(found, dict) and {k: type(v) for k, v in found.items()} == wanted
+    if not is_right or not all(map(_is_text, found["done"])):
+        raise archive.damaged("the field 'progress' is not what it must be")
+    return Progress(found["fingerprint"], tuple(found["done"]), found["count"])
 
 
 # --- writing ------------------------------------------------------------------------------------

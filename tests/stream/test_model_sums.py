@@ -14,6 +14,7 @@ import lmforms as lf
 from lmforms.errors import (
     ArgumentError,
     DataError,
+    FormulaError,
     MissingDataWarning,
     ModelError,
     PrecisionWarning,
@@ -162,8 +163,8 @@ def test_arguments_that_sums_have_already():
     for more in ({"weights": "w"}, {"data": lf.datasets.load("sleepstudy")}, {"levels": {}}):
         with pytest.raises(ArgumentError, match="leave out"):
             lf.lmer(sums, **more)
-    with pytest.raises(ArgumentError, match="formula must be text"):
-        lf.lmer(3, lf.datasets.load("sleepstudy"))
+    with pytest.raises(FormulaError):
+        lf.lmer(3, [lf.datasets.load("sleepstudy")])
 
 
 def test_digits_that_are_lost_in_stored_sums():

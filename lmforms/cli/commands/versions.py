@@ -26,6 +26,9 @@ OPTIONAL = (
     "torch",
     "polars",
     "pyarrow",
+    "duckdb",
+    "dask",
+    "distributed",
 )
 
 

@@ -135,7 +135,9 @@ class AdditiveSums:
         units, pilot = self.scaling.units, self.scaling.pilot
         right = np.append(kept, len(self.rr) - 1)
         constant = units.x.constant
-        place = None if constant not in kept else int(np.searchsorted(kept, constant))
+        place = None
+        if constant is not None and constant in kept:
+            place = int(np.searchsorted(kept, constant))
         x = AffineMap(units.x.center[kept], units.x.matrix[np.ix_(kept, kept)], place)
         pilot = replace(pilot, gamma=pilot.gamma[kept], shift_beta=pilot.shift_beta[kept])
         return replace(

@@ -1,0 +1,117 @@
+"""Sums that are interrupted, and go on from a file."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_stream_fits import same
+
+import lmforms as lf
+from lmforms.errors import ArgumentError, DataError
+from lmforms.sources.lookup import source_of
+from lmforms.stream import passes, resumed_sums
+
+pytest.importorskip("pyarrow")
+
+FORMULA = "y ~ x + f + (x | g)"
+
+
+@pytest.fixture
+def data():
+    random = np.random.default_rng(7)
+    n = 6_000
+    g = random.integers(0, 40, n)
+    data = pd.DataFrame({"x": random.normal(size=n), "g": g, "f": random.choice(["u", "v"], n)})
+    effects = random.normal(size=(2, 40))
+    return data.assign(y=effects[0, g] + effects[1, g] * data["x"] + random.normal(size=n))
+
+
+@pytest.fixture
+def folder(tmp_path, data):
+    for i in range(12):
+        data[500 * i : 500 * (i + 1)].to_parquet(tmp_path / f"{i:02}.parquet")
+    return tmp_path
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Partitions that are summed up, and a failure at one of them."""
+    monkeypatch.setattr(resumed_sums, "processors", lambda: 1)
+    monkeypatch.setattr(resumed_sums, "PARTITIONS_AT_A_TIME", 2)
+    seen, fails = [], []
+    before = passes.chunk_rows
+
+    def chunk_rows(plan, batch, where):
+        if where in fails:
+            raise KeyboardInterrupt
+        if plan.scaling is not None:  # else it is the sample of a plan
+            seen.append(where)
+        return before(plan, batch, where)
+
+    monkeypatch.setattr(passes, "chunk_rows", chunk_rows)
+    return seen, fails
+
+
+def test_an_interrupted_sum_goes_on(folder, data, read):
+    seen, fails = read
+    files, path = str(folder / "*.parquet"), folder / "sums.lmf"
+    names = [p.name for p in source_of(files).partitions()]
+    fails.append(names[7])
+    with pytest.raises(KeyboardInterrupt):
+        lf.summarise(FORMULA, files, resume=path)
+    assert path.exists()
+    assert set(names[:6]) <= set(seen)
+    with pytest.raises(DataError, match="6 of 12 parts"):
+        lf.load(path)
+    fails.clear()
+    seen.clear()
+    sums = lf.summarise(FORMULA, files, resume=path)
+    assert sorted(seen) == names[6:]
+    same(sums.fit(), lf.lmer(FORMULA, data))
+    same(lf.load(path).fit(), lf.lmer(FORMULA, data))
+    seen.clear()
+    assert lf.summarise(FORMULA, files, resume=path, progress=True).nobs == 6_000
+    assert not seen
+
+
+def test_files_that_are_not_the_same(folder, data):
+    files, path = str(folder / "*.parquet"), folder / "sums.lmf"
+    lf.summarise(FORMULA, files, resume=path)
+    with pytest.raises(DataError, match="give the file another name"):
+        lf.summarise("y ~ x + (1 | g)", files, resume=path)
+    with pytest.raises(DataError, match="with other arguments"):
+        lf.summarise(FORMULA, files, resume=path, weights="x")
+    os.utime(folder / "03.parquet", (1, 1))
+    with pytest.raises(DataError, match="or they have changed"):
+        lf.summarise(FORMULA, files, resume=path)
+    path.unlink()
+    same(lf.summarise(FORMULA, files, resume=path).fit(), lf.lmer(FORMULA, data))
+    complete = folder / "complete.lmf"
+    lf.summarise(FORMULA, files).save(complete)
+    with pytest.raises(DataError, match="other files"):
+        lf.summarise(FORMULA, files, resume=complete)
+    fit = folder / "fit.lmf"
+    lf.lmer("y ~ x + (1 | g)", data).save(fit)
+    with pytest.raises(DataError, match="no file of sums"):
+        lf.summarise(FORMULA, files, resume=fit)
+
+
+def test_sources_that_cannot_be_resumed(data, tmp_path):
+    for rows in (data, [data], iter([data])):
+        with pytest.raises(ArgumentError, match="resume= is for files"):
+            lf.summarise("y ~ x + (1 | g)", rows, resume=tmp_path / "sums.lmf")
+    with pytest.raises(ArgumentError, match="a file's path is needed"):
+        lf.summarise("y ~ x + (1 | g)", data, resume=3)
+
+
+def test_a_level_of_incomplete_rows_alone(folder, data):
+    """The plan is made again without it; sums that were begun are not used."""
+    rows = data[:500].copy()
+    rows.loc[:3, "f"], rows.loc[:3, "y"] = "z", np.nan
+    rows.to_parquet(folder / "00.parquet")
+    files, path = str(folder / "*.parquet"), folder / "sums.lmf"
+    for _ in range(2):
+        sums = lf.summarise(FORMULA, files, resume=path)
+        assert sums.columns == ["Intercept", "x", "f[T.v]"]
+        assert (sums.nobs, sums.n_read) == (5_996, 6_000)
