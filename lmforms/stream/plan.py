@@ -9,15 +9,13 @@ from functools import cached_property
 import pandas as pd
 
 from ..covariance import Covariance
-from ..data.design import Design
+from ..data.design import INTERCEPT, Design
 from ..data.read import FormulaData
 from ..engine.sums.units import Scaling
 from ..formula.aliases import unaliased
 from ..formula.formulaic_factors import columns_of, factor_columns
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
-
-INTERCEPT = "Intercept"
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,3 +100,29 @@ def test_what_needs_rows_says_so(fits):
             ask()
     with pytest.raises(ModelError, match="fit the changed formula to the source"):
         fit.update("Reaction ~ 1 + (1 | Subject)")
+
+
+def test_inference_from_sums(fits):
+    """What a fit of sums has is what a fit of rows has."""
+    fit, whole = fits
+    assert fit.bic == pytest.approx(whole.bic)
+    np.testing.assert_allclose(fit.conf_int(), whole.conf_int(), rtol=1e-6)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(fit.contrast("Days = 0")), pd.DataFrame(whole.contrast("Days = 0")), rtol=1e-5
+    )
+    np.testing.assert_allclose(fit.r2(), whole.r2(), rtol=1e-7)
+    np.testing.assert_allclose(
+        fit.icc().to_numpy(dtype=float), whole.icc().to_numpy(dtype=float), rtol=1e-6
+    )
+    own, other = fit.random_effects_cov["Subject"], whole.random_effects_cov["Subject"]
+    np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-6 * np.abs(other.to_numpy()).max())
+    a, b = fit.profile("Days").conf_int(), whole.profile("Days").conf_int()
+    np.testing.assert_allclose(a, b, rtol=1e-4)
+    assert fit.at(fit.theta + 0.1).criterion == pytest.approx(whole.at(whole.theta + 0.1).criterion)
+    boot = fit.bootstrap(50, seed=1)
+    assert boot.conf_int().loc["Days"].between(5.0, 16.0).all()
+    assert str(fit.summary()).count("summed up") == 1
+    table = fit.summary().to_html()
+    assert "summed up" in table
+    assert fit.tidy().shape == whole.tidy().shape
+    assert fit.glance().shape == whole.glance().shape

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...data.design import INTERCEPT
+from ...data.summed_design import SummedDesign, refuse_rows
 from ...relationship import Relationship
 from ...results.state import FitState
 from ...support.arrays import FloatArray
@@ -93,6 +95,8 @@ def variance_parts(state: FitState) -> VarianceParts:
     (909.0, 1698.1, 654.9)
     """
     design, estimate = state.design, state.estimate
+    if isinstance(design, SummedDesign):
+        return _parts_of_sums(state, design)
     fixed = np.var(design.X @ estimate.beta, ddof=1) if len(estimate.beta) else 0.0
     by_row = random_variances(state)
     return VarianceParts(
@@ -100,6 +104,26 @@ def variance_parts(state: FitState) -> VarianceParts:
         groups={name: float(values.mean()) for name, values in by_row.items()},
         rows=single_row_groups(state),
         residual=float(residual_variances(state).mean()),
+    )
+
+
+def _parts_of_sums(state: FitState, design: SummedDesign) -> VarianceParts:
+    """The same from products of the columns, R'R = X'X; each level has several rows there."""
+    root, estimate, n = design.fixed.values[:, design.x_kept], state.estimate, design.n
+    place = [i for i, name in enumerate(design.x_names) if name == INTERCEPT]
+    if design.formula_data.weights_column is not None or not place:
+        refuse_rows()  # means of rows are not among the products
+    fitted = root @ estimate.beta
+    mean = float(root[:, place[0]] @ fitted) / n
+    groups = {}
+    for group, lam in zip(design.groups, estimate.lams, strict=True):
+        basis = np.hstack([design.terms[t].matrix.values for t in group.terms])
+        groups[group.name] = estimate.sigma**2 * float(np.square(basis @ lam).sum(axis=1).mean())
+    return VarianceParts(
+        fixed=(float(fitted @ fitted) - n * mean**2) / (n - 1),
+        groups=groups,
+        rows=(),
+        residual=estimate.sigma**2,
     )
 
 
