@@ -27,6 +27,7 @@ OTHER_PAGES = {
     "small_models.md": "small models and many levels in warm loops, beside glmm and mixedlm",
     "many_loops.md": "many responses at once, beside R's loops over them",
     "generalized.md": "generalised models beside glmer, glmmTMB and glmm",
+    "streams.md": "rows that are never all in memory: files, databases, chunks, dask",
     "before_after.md": "every model before and after compiled loops for small models",
     "residual_structures.md": "residual covariance structures beside nlme, glmmTMB and statsmodels",
     "inference.md": "degrees of freedom after a fit, beside lmerTest and pbkrtest",

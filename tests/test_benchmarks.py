@@ -128,6 +128,7 @@ def test_the_pages_are_those_of_the_stored_figures():
     import residual_structures
     import small_models
     import store
+    import stream_tables
     import tables
 
     stored = {p.stem: store.load(p) for p in BENCHMARKS.glob("*.json")}
@@ -140,6 +141,8 @@ def test_the_pages_are_those_of_the_stored_figures():
     figures = stored.get("generalized", {}), stored.get("glmm_stress")
     page = (BENCHMARKS / "generalized.md").read_text(encoding="utf-8")
     assert page == generalized.as_markdown(*figures)
+    page = (BENCHMARKS / "streams.md").read_text(encoding="utf-8")
+    assert page == stream_tables.page(stored["streams"])
 
 
 def test_no_page_is_left_out():

@@ -48,6 +48,7 @@ def _tqdm() -> Any:
         from tqdm import tqdm
     except ImportError:
         raise MissingPackageError(
-            "progress=True needs tqdm: pip install tqdm, or leave `progress` out."
+            "progress=True needs tqdm: pip install 'lmforms[bayes]' or 'lmforms[stream]', or leave "
+            "`progress` out."
         ) from None
     return tqdm

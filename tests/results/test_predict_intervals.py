@@ -263,8 +263,9 @@ def test_a_lazy_table_is_to_be_collected():
     polars = pytest.importorskip("polars")
     lazy = polars.LazyFrame({"Days": [1.0], "Subject": ["308"]})
     with pytest.raises(DataError, match=r"LazyFrame\. Collect it first: data\.collect\(\)"):
-        FIT.predict(lazy)
+        lf.MixedModel("Days ~ 1 + (1 | Subject)", lazy)
     assert len(FIT.predict(lazy.collect())) == 1
+    assert [len(chunk) for chunk in FIT.predict(lazy)] == [1]  # of a source
 
 
 # --- weights -----------------------------------------------------------------------------------
