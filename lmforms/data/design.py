@@ -253,6 +253,11 @@ class Design:
             return column
         return column[self.in_model].cat.remove_unused_categories()
 
+    @property
+    def coding_rows(self) -> tuple[Table, BoolArray]:
+        """A table, and which of its rows have all combinations of levels that the model has."""
+        return self.frame.table, self.in_model
+
     def coding(self, name: str) -> pd.Series:
         """The same column, for its type and its levels alone."""
         return self.used_column(name)

@@ -12,10 +12,16 @@ import pandas as pd
 
 from ..engine.rows import ModelRows
 from ..errors import ModelError
-from ..support.arrays import FloatArray, IndexArray
+from ..formula.formulaic_factors import columns_of, factors_of, label_columns
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.column_table import Table
 from .design import Design, GroupingFactor, RandomTerm
 from .frame import Frame
+
+VALUES_OF_NUMBERS = 32
+"""Values of numbers with each combination of levels, so that products of them are independent."""
+
+MOST_COMBINED_ROWS = 1_000_000
 
 NEEDS_ROWS = (
     "this needs the rows of the fit, and the model was fitted from sums of a stream: predict, "
@@ -86,6 +92,23 @@ class SummedDesign(Design):
         """Not there."""
         refuse_rows()
 
+    @property
+    def coding_rows(self) -> tuple[Table, BoolArray]:
+        """Rows with every combination of levels, which are not those of the data.
+
+        Where no column of X depends on others, which combinations occur does not matter: all that
+        terms ask about is estimable.
+        """
+        if len(self.x_kept) < len(self.fixed.names):
+            refuse_rows()
+        factors = list(factors_of(self.bound.fixed))
+        table = self.formula_data.frame.table
+        levels = {name for f in factors for name in label_columns(f, grouping=False)}
+        if any(not has_levels(table[name]) for name in levels):
+            refuse_rows()  # of numbers as labels it is not known which there are
+        made = all_combinations(table, sorted(columns_of(self.bound.fixed)))
+        return made, np.ones(made.n, dtype=bool)
+
     def coding(self, name: str) -> pd.Series:
         """A column for its type and its levels alone."""
         return self.formula_data.frame.table[name]
@@ -112,6 +135,40 @@ class SummedDesign(Design):
     def rows(self, y: FloatArray | None = None, phi: FloatArray | None = None) -> ModelRows:
         """Not there."""
         refuse_rows()
+
+
+def has_levels(column: pd.Series) -> bool:
+    """Whether a column is a factor or boolean."""
+    return isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == bool
+
+
+def all_combinations(table: Table, names: Sequence[str]) -> Table:
+    """Every combination of the levels of factors, each with several values of the numbers."""
+    factors = [name for name in names if has_levels(table[name])]
+    sizes = [len(_levels(table[name])) for name in factors]
+    cells = int(np.prod(sizes, dtype=np.int64))
+    if cells * VALUES_OF_NUMBERS > MOST_COMBINED_ROWS:
+        refuse_rows()
+    n = cells * VALUES_OF_NUMBERS
+    codes = np.unravel_index(np.arange(n) % cells, sizes) if sizes else ()
+    index, columns = pd.RangeIndex(n), {}
+    for name, own in zip(factors, codes, strict=True):
+        levels = _levels(table[name])
+        values = levels.take(own) if isinstance(levels, pd.Categorical) else levels[own]
+        columns[name] = pd.Series(values, index=index, name=name)
+    places = np.arange(n) // cells
+    for number, name in enumerate(x for x in names if x not in factors):
+        values = table[name].to_numpy()
+        if not len(values):  # of sums that were loaded: any numbers
+            values = 1.0 + np.arange(VALUES_OF_NUMBERS) * np.sqrt(2.0 + number) % 1.0
+        columns[name] = pd.Series(values[places % len(values)], index=index, name=name)
+    return Table(columns, index)
+
+
+def _levels(column: pd.Series) -> Any:
+    if column.dtype == bool:
+        return np.array([False, True])
+    return pd.Categorical.from_codes(np.arange(len(column.cat.categories)), dtype=column.dtype)
 
 
 def summed_design(

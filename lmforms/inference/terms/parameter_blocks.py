@@ -92,11 +92,11 @@ class OverParametrised:
 
     def __init__(self, design: Design, terms: Sequence[FixedTerm]) -> None:
         formula_data = design.formula_data
-        table = design.frame.table
+        table, rows = design.coding_rows
         evaluator = Evaluator(table, formula_data.scope, formula_data.contrasts)
         spec, part = design.fixed.spec, design.bound.formula.fixed
-        self.n = design.n
-        self.factors = coded_factors(evaluator, spec, part, design.in_model)
+        self.n = int(np.count_nonzero(rows))
+        self.factors = coded_factors(evaluator, spec, part, rows)
         self.scales = {
             expr: _largest(factor.values)
             for expr, factor in self.factors.items()
