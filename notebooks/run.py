@@ -25,7 +25,10 @@ FOLDER = Path(__file__).resolve().parent
 TIMEOUT = 600
 """Seconds that one cell may take."""
 
-OPTIONAL = {"network_coupling.ipynb": {"torch": "PyTorch"}}
+OPTIONAL = {
+    "network_coupling.ipynb": {"torch": "PyTorch"},
+    "larger_than_memory.ipynb": {"pyarrow": "pyarrow", "duckdb": "DuckDB"},
+}
 """Notebooks that need packages which are not in ``lmforms[plot]``: modules and their names."""
 
 

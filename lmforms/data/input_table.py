@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Set
+from os import PathLike
 from typing import Any
 
 import pandas as pd
@@ -50,6 +51,8 @@ def native_table(data: Any) -> Any:
         table = nw.from_native(data, eager_only=True)
     except TypeError:
         lazy = " Collect it first: data.collect()." if hasattr(data, "collect") else ""
+        if isinstance(data, (str, PathLike)):
+            lazy = " Read the file first; lf.lmer sums the rows of files up."
         raise DataError(
             "data must be a pandas, polars or pyarrow table or a mapping of arrays, "
             f"not {type(data).__name__}.{lazy}"

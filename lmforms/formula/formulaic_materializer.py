@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,9 +90,15 @@ def scoped_terms(
     )
 
 
+_FILTERS = RLock()
+
+
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Without the warnings of whatever a formula calls: results are checked instead."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    """Without the warnings of whatever a formula calls: results are checked instead.
+
+    One thread at a time: Python has one list of filters for all of them.
+    """
+    with _FILTERS, warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield

@@ -57,6 +57,11 @@ def _contents_of(
 ) -> tuple[dict[str, Any], dict[str, AnyArray], list[str]]:
     """Header and arrays of a file, and the names that loading needs from ``context=``."""
     design, estimate = state.design, state.estimate
+    if not design.has_rows:
+        raise ModelError(
+            "save: the model was fitted from sums of rows: save the sums, by lf.summarise(…)"
+            ".save(path), which lf.lmer(lf.load(path)) fits."
+        )
     if not state.optimized:
         raise ModelError("save: θ of this model was given, not estimated: save the fit itself.")
     formula_data = design.formula_data

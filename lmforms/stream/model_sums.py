@@ -23,7 +23,7 @@ from .make_plan import ModelText
 from .passes import planned_sums
 from .plan import Plan
 from .resumed_sums import resumed_sums
-from .same_columns import same_columns
+from .same_columns import same_columns, same_labels
 from .summed_model import summed_model
 
 
@@ -88,20 +88,23 @@ class ModelSums:
 
     @named_arguments
     def smallest(self) -> pd.Series:
-        """The fewest rows that a level, or a pair of levels of two factors, has.
+        """The fewest rows that a level, or a pair of levels of two grouping factors, has.
 
         Returns
         -------
         Series
-            By grouping factor, and by pairs of them such as ``"patient × drug"``. Sums of few rows
-            may tell what these rows are.
+            By grouping factor, by pairs of them such as ``"patient × ward"``, and by factor among
+            the predictors. Sums of few rows may tell what these rows are.
         """
         groups = [group.name for group in self._plan.prototype.groups]
-        ordered = self._totals.in_order(self._plan.label_orders).sums
+        totals = self._totals.in_order(self._plan.label_orders)
+        ordered = totals.sums
         found = {name: own.counts for name, own in zip(groups, ordered.factors, strict=True)}
         for (a, b), pair in ordered.pairs.items():
             assert pair.counts is not None
             found[f"{groups[a]} × {groups[b]}"] = pair.counts[pair.counts > 0]
+        for name, counts in totals.factor_counts.items():
+            found.setdefault(name, counts[counts > 0])
         least = {name: int(counts.min(initial=self.nobs)) for name, counts in found.items()}
         return pd.Series(least, dtype=np.int64, name="rows")
 
@@ -124,8 +127,9 @@ class ModelSums:
         if len(few):
             name, count = few.index[0], int(few.iloc[0])
             raise DataError(
-                f"a level of {name} has {count} rows, and at least {least} were asked for: leave "
-                "such levels out before the sums are made, or take a coarser grouping factor."
+                f"a level of {name} has {count} row{'s' * (count > 1)}, and at least {least} were "
+                "asked for: leave such levels out before the sums are made, or take a coarser "
+                "factor."
             )
         return self
 
@@ -165,6 +169,7 @@ class ModelSums:
                 "one formula."
             )
         same_columns(self._plan, other._plan)
+        same_labels(self._plan.prototype.groups, self._totals.labels, other._totals.labels)
         a, b = self._plan.scaling, other._plan.scaling
         assert a is not None
         assert b is not None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from itertools import chain
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from ..formula.terms import BoundFormula
 
-Batches = Iterator[tuple[str, "pa.RecordBatch"]]
+Batches = Generator[tuple[str, "pa.RecordBatch"], None, None]
 """Chunks with the names of their partitions."""
 
 
@@ -69,7 +70,16 @@ class Preparation:
 
     def plan(self) -> Plan:
         """A plan, of a source that can be read again."""
-        return self.plan_from(_batches(self.source.partitions(), self.columns))
+        return self.plan_from(self._single_batches())
+
+    def _single_batches(self) -> Batches:
+        """Chunks, each read by itself: transforms learn by other readings meanwhile."""
+        for place in count():
+            with closing(_batches(self.source.partitions(), self.columns)) as batches:
+                found = next(islice(batches, place, None), None)
+            if found is None:
+                return
+            yield found
 
     def plan_from(self, batches: Batches) -> Plan:
         """A plan from the first chunk that has a complete row."""
@@ -244,19 +254,20 @@ def _summed(
         kept,
         memory,
     )
-    count = 0
+    rows = 0
     for where, batch in batches:
-        count += batch.num_rows
-        kernels_of_rows(count)  # loads them once there are so many rows that it pays
+        rows += batch.num_rows
+        kernels_of_rows(rows)  # loads them once there are so many rows that it pays
         summer.add(chunk_rows(plan, batch, where), where)
     return summer.result()
 
 
 def _batches(partitions: Sequence[Partition], columns: Sequence[str]) -> Batches:
     for partition in partitions:
-        for batch in partition.read(columns):
-            if batch.num_rows:
-                yield partition.name, batch
+        with closing(partition.read(columns)) as batches:  # type: ignore[type-var]
+            for batch in batches:
+                if batch.num_rows:
+                    yield partition.name, batch
 
 
 def _recorded(batches: Batches, read: list[tuple[str, pa.RecordBatch]]) -> Batches:

@@ -9,10 +9,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError, DataError
+from ..errors import ArgumentError, DataError, LmformsError
 from ..sources.source import Partition, Source, processors
 from ..storage.archive import Archive, opened
 from ..storage.atomic import checked_path
+from ..support.caller import caller_variables
 from .labelled_sums import LabelledSums, combined
 from .make_plan import ModelText
 from .passes import prepared, settled_plan, summed
@@ -107,10 +108,16 @@ def _summed_with_file(
             if time.monotonic() - written > SECONDS_BETWEEN:
                 save_sums(plan, totals, path, _progress(source, every, done))
                 written = time.monotonic()
-    finally:  # also of an interrupt
-        if totals is not None and left:
-            save_sums(plan, totals, path, _progress(source, every, done))
+    except BaseException as error:  # an interrupt, too
+        if totals is not None:
+            try:
+                save_sums(plan, totals, path, _progress(source, every, done))
+            except LmformsError as second:
+                error.add_note(f"the sums so far could not be written: {second}")
+        raise
     assert totals is not None
+    if left:
+        save_sums(plan, totals, path, _progress(source, every, done))
     return totals
 
 
@@ -130,7 +137,8 @@ def _begun(path: Path, text: ModelText, source: Source) -> Begun | None:
     with opened(path) as archive:
         if archive.meta.get("format") != SUMS_FORMAT:
             raise DataError(f"resume: {str(path)!r} is no file of sums: give another name.")
-        plan, totals = sums_of_archive(archive, dict(text.context or {}))
+        known = caller_variables() if text.context is None else text.context
+        plan, totals = sums_of_archive(archive, dict(known))
         progress = progress_of_archive(archive)
     given = plan.formula_data
     if (given.formula.source, given.weights_column, given.offset_column) != (

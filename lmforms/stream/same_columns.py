@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ..data.design import GroupingFactor
 from ..errors import ModelError
 from ..storage.plain_values import encode_value
+from .labelled_sums import label_parts
 from .plan import Plan
 
 
@@ -34,6 +40,25 @@ def same_columns(a: Plan, b: Plan) -> None:
     names = [plan.prototype.fixed.names for plan in (a, b)]
     if names[0] != names[1] or str(given.contrasts) != str(others.contrasts):
         raise ModelError("the sums have other columns of X: make both with the same contrasts.")
+
+
+def same_labels(
+    groups: Sequence[GroupingFactor], own: Sequence[pd.Index], others: Sequence[pd.Index]
+) -> None:
+    """Refuse labels that are text in one and not in the other.
+
+    Raises
+    ------
+    ModelError
+    """
+    for group, *labels in zip(groups, own, others, strict=True):
+        for parts in zip(*map(label_parts, labels), strict=True):
+            kinds = {part.inferred_type == "string" for part in parts if len(part)}
+            if len(kinds) > 1:
+                raise ModelError(
+                    f"the labels of {group.name} are text in one of the sums and not in the other "
+                    f"({parts[0][0]!r} and {parts[1][0]!r}): give both one type."
+                )
 
 
 def learnt(plan: Plan) -> dict[str, str]:

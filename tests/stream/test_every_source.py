@@ -1,12 +1,14 @@
 """The same fit from every kind of source, whatever its chunks are."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from test_stream_fits import same
 
 import lmforms as lf
-from lmforms.errors import DataError, FileError
+from lmforms.errors import DataError, FileError, RankWarning
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -140,3 +142,23 @@ def test_a_source_that_changes_between_passes(tmp_path):
     data[:150].to_parquet(path)
     with pytest.raises(FileError, match="was changed"):
         lf.lmer(sums)
+
+
+TRANSFORMED = "y ~ scale(x) * f + bs(x, knots=[0.1]) + (1 | g)"
+
+
+@pytest.mark.parametrize("kind", ["glob", "relation", "query", "lazy frame", "dask"])
+def test_transforms_of_every_source(kind, folder):
+    """A plan is made while nothing else is read: a connection has one open result."""
+    with pytest.warns(RankWarning):
+        found = lf.lmer(TRANSFORMED, SOURCES[kind](folder))
+    with pytest.warns(RankWarning):
+        same(found, lf.lmer(TRANSFORMED, DATA))
+
+
+def test_filters_of_warnings_stay(folder):
+    """Several threads evaluate formulas at once; the filters belong to all of them."""
+    before = list(warnings.filters)
+    for _ in range(5):
+        lf.summarise("y ~ scale(x) + I(x**2) + (1 | g)", str(folder / "*.parquet"))
+    assert warnings.filters == before

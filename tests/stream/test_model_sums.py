@@ -133,12 +133,13 @@ def test_counts():
     assert sums.counts["patient"].to_dict() == expected.to_dict()
     pairs = data.groupby(["ward", "patient"]).size()
     least = sums.smallest()
-    assert least.index.tolist() == ["ward", "patient", "ward × patient"]
+    assert least.index.tolist() == ["ward", "patient", "ward × patient", "drug"]
+    assert least["drug"] == data.groupby("drug").size().min()
     assert least["patient"] == expected.min()
     assert least["ward × patient"] == pairs.min()
     few = int(least.min())
     assert sums.checked(few) is sums
-    with pytest.raises(DataError, match=r"a level of .* has .* rows, and at least"):
+    with pytest.raises(DataError, match=r"a level of .* has .* rows?, and at least"):
         sums.checked(few + 1)
     for wrong in (0, 1.5, "two"):
         with pytest.raises(ArgumentError, match="checked: least"):
@@ -205,3 +206,18 @@ def test_a_bar_counts_rows(capsys):
     assert not shown.out
     with pytest.raises(ArgumentError, match="progress"):
         lf.summarise(FORMULA, data, progress="yes")
+
+
+def test_labels_of_two_types_do_not_add_up():
+    data = hospitals()
+    one = lf.summarise("y ~ dose + (1 | ward)", data[:400])
+    with pytest.raises(ModelError, match=r"labels of ward are text .* give both one type"):
+        one + lf.summarise("y ~ dose + (1 | ward)", data[400:].astype({"ward": str}))
+    both = one + lf.summarise("y ~ dose + (1 | ward)", data[400:].astype({"ward": float}))
+    same(lf.lmer(both), lf.lmer("y ~ dose + (1 | ward)", data))
+
+
+def test_a_fit_of_sums_is_not_saved():
+    fit = lf.lmer(lf.summarise(FORMULA, lf.datasets.load("sleepstudy")))
+    with pytest.raises(ModelError, match="save the sums"):
+        fit.save("sleep.lmf")

@@ -8,7 +8,7 @@ import pytest
 from test_stream_fits import same
 
 import lmforms as lf
-from lmforms.errors import ArgumentError, DataError
+from lmforms.errors import ArgumentError, ContextWarning, DataError
 from lmforms.sources.lookup import source_of
 from lmforms.stream import passes, resumed_sums
 
@@ -115,3 +115,26 @@ def test_a_level_of_incomplete_rows_alone(folder, data):
         sums = lf.summarise(FORMULA, files, resume=path)
         assert sums.columns == ["Intercept", "x", "f[T.v]"]
         assert (sums.nobs, sums.n_read) == (5_996, 6_000)
+
+
+def half(x):
+    return x / 2.0
+
+
+def test_functions_of_the_caller(folder, data):
+    files, path, formula = str(folder / "*.parquet"), folder / "sums.lmf", "y ~ half(x) + (1 | g)"
+    with pytest.warns(ContextWarning):
+        first = lf.summarise(formula, files, resume=path)
+    same(lf.summarise(formula, files, resume=path).fit(), lf.lmer(formula, data))
+    given = lf.summarise(formula, files, resume=path, context={"half": half})
+    assert given.nobs == first.nobs
+
+
+def test_a_file_that_cannot_be_written(folder, monkeypatch, read):
+    """The error that ended the work is told, with what happened to the file."""
+    _, fails = read
+    files = str(folder / "*.parquet")
+    fails.append([p.name for p in source_of(files).partitions()][7])
+    with pytest.raises(KeyboardInterrupt) as told:
+        lf.summarise(FORMULA, files, resume=folder / "no" / "sums.lmf")
+    assert "could not be written" in told.value.__notes__[0]
