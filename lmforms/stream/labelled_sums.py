@@ -103,9 +103,15 @@ def without(a: LabelledSums, b: LabelledSums) -> LabelledSums:
     less = b.sums.placed(places, [len(x) for x in a.labels])
     counts = Counter(a.missing)
     counts.subtract(b.missing)
+    sums = a.sums.without(less)
+    places, labels = [], []
+    for own, factor in zip(a.labels, sums.factors, strict=True):  # no label of those taken out
+        left = factor.counts > 0
+        places.append(np.where(left, np.cumsum(left) - 1, -1))
+        labels.append(own[left])
     return LabelledSums(
-        sums=a.sums.without(less),
-        labels=a.labels,
+        sums=sums.placed(places, [len(x) for x in labels]),
+        labels=tuple(labels),
         n_read=a.n_read - b.n_read,
         missing={name: count for name, count in counts.items() if count > 0},
         factor_counts={name: own - b.factor_counts[name] for name, own in a.factor_counts.items()},

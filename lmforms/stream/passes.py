@@ -203,7 +203,7 @@ def summed_again(
     sources: Sequence[Source],
     scaling: Scaling,
     kept: IndexArray,
-    labels: tuple[pd.Index, ...],
+    first: LabelledSums,
 ) -> CrossProducts:
     """Cross-products of all rows in units that are known, with pilot effects.
 
@@ -214,14 +214,25 @@ def summed_again(
     scaling : Scaling
     kept : ndarray of int
         Columns of X that do not depend on earlier ones.
-    labels : tuple of Index
-        Levels of each grouping factor.
+    first : LabelledSums
+        What the rows gave before.
+
+    Raises
+    ------
+    DataError
+        There are other rows now.
     """
-    work = partial(_sum_of_partitions, plan, scaling=scaling, kept=kept, labels=labels)
+    work = partial(_sum_of_partitions, plan, scaling=scaling, kept=kept, labels=first.labels)
     narrowed = [_narrowed(source, plan.columns) for source in sources]
     with limited_blas_threads(1):
         found = [source.reduced(work, combined) for source in narrowed]
-    return products_of(reduce(combined, found).sums)
+    total = reduce(combined, found)
+    if total.n_read != first.n_read or total.sums.facts.n != first.sums.facts.n:
+        raise DataError(
+            f"the source gave {total.n_read:,} rows, {total.sums.facts.n:,} of them complete, and "
+            f"{first.n_read:,} and {first.sums.facts.n:,} when it was read before: it has changed."
+        )
+    return products_of(total.sums)
 
 
 def _sum_of_partitions(

@@ -154,6 +154,7 @@ def _contents_of(plan: Plan, totals: LabelledSums) -> tuple[dict[str, Any], dict
         name = f"group/{i}"
         arrays |= {f"{name}/zz": factor.zz.ravel(), f"{name}/zr": factor.zr.ravel()}
         arrays[f"{name}/counts"] = factor.counts
+        arrays[f"{name}/root"] = np.ascontiguousarray(factor.root).ravel()
         parts = []
         for j, part in enumerate(label_parts(labels)):
             series = pd.Series(part, dtype=part.dtype, name=plan.prototype.groups[i].name)
@@ -236,6 +237,7 @@ class _Reader:
                 self._floats(f"group/{i}/zz", q, k, k),
                 self._floats(f"group/{i}/zr", q, k, p + 1),
                 self._counts(f"group/{i}/counts", q, n),
+                self._floats(f"group/{i}/root", -1, k),
             )
             for i, (q, k) in enumerate(zip(levels, self._sizes, strict=True))
         )
@@ -243,17 +245,14 @@ class _Reader:
         if meta["pairs"] != wanted:
             raise archive.damaged("it has other pairs of grouping factors")
         low, high, size, weights, log_det = self._floats("facts", 5, finite=False).tolist()
-        root = self._floats("root", -1, p) if p else np.zeros((0, 0))
         sums = AdditiveSums(
             scaling=self._scaling(),
             facts=RowFacts(n, low, high, size, weights, log_det),
             rr=self._floats("rr", p + 1, p + 1),
-            root=root,
+            root=self._floats("root", -1, p + 1),
             factors=factors,
             pairs={(a, b): self._pair(a, b, levels, n) for a, b in wanted},
         )
-        if not p:
-            archive.array("root")  # for the digest
         return LabelledSums(
             sums=sums,
             labels=labels,

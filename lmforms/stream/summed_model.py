@@ -23,11 +23,13 @@ from ..engine.sums.cross_products import CrossProducts
 from ..engine.sums.pilot import pilot_scaling
 from ..engine.sums.settled_sums import SettledSums, settled
 from ..engine.sums.sums_of_rows import cancels, digits_lost
+from ..engine.sums.units import Scaling
 from ..errors import (
     ArgumentError,
     MissingDataError,
     MissingDataWarning,
     ModelError,
+    NumericalError,
     PrecisionWarning,
 )
 from ..results.given_theta import checked_theta
@@ -46,8 +48,16 @@ from .plan import Plan
 MOST_PASSES = 2
 """Passes with pilot effects: after the first, what is left is small."""
 
-FEWEST_DIGITS_LOST = 3.0
-"""Of sixteen; fewer are not worth a word."""
+MOST_DIGITS_LOST = 1.5
+"""Of sixteen, after which rows are read again if they can be."""
+
+FEWEST_DIGITS_WARNED, MOST_DIGITS_WARNED = 3.0, 11.0
+"""Where they cannot: fewer are not worth a word, after more there is nothing to estimate."""
+
+AGAIN = (
+    "fit the source itself, or a function that makes its chunks, whose rows are read again then, "
+    "or subtract a number from the columns, the same everywhere."
+)
 
 
 class SummedModel(UnknownNames):
@@ -174,13 +184,16 @@ def summed_model(
     if not sums.facts.n:
         raise ModelError("the sums hold no rows.")
     refuse_constant(sums.facts.low, sums.facts.high, plan.bound)
-    if sums.facts.n <= sums.rr.shape[0] - 1:
-        raise ModelError(f"{sums.facts.n} rows leave nothing for the residuals.")
-    made = settled(sums, plan.covariances)
-    root = sums.root @ sums.scaling.units.x.inverse
     roots = _roots_of_effects(plan, found)
-    design = summed_design(prototype, sums.facts.n, found.labels, root, made.kept, roots)
     _refuse_dependent_effects(plan, roots)
+    made = settled(sums, plan.covariances)
+    n, p = sums.facts.n, len(made.kept)
+    if n <= p:
+        raise ModelError(
+            f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
+        )
+    root = sums.root[:, :-1] @ sums.scaling.units.x.inverse
+    design = summed_design(prototype, sums.facts.n, found.labels, root, made.kept, roots)
     refuse_one_level(design.groups, design.terms)
     refuse_wide(design.groups, design.terms, design.n)
     if len(made.kept) < len(design.fixed.names):
@@ -196,8 +209,7 @@ def _roots_of_effects(plan: Plan, found: LabelledSums) -> list[FloatArray]:
     for group, own, units in zip(
         design.groups, found.sums.factors, found.sums.scaling.units.bases, strict=True
     ):
-        values, vectors = np.linalg.eigh(own.zz.sum(axis=0))
-        root = (np.sqrt(np.maximum(values, 0.0)) * vectors).T @ units.inverse
+        root = own.root @ units.inverse
         start = 0
         for t in group.terms:
             k = design.terms[t].covariance.k
@@ -218,25 +230,38 @@ def _with_pilots(
     plan: Plan, made: SettledSums, found: LabelledSums, sources: Sequence[Source]
 ) -> CrossProducts:
     """Cross-products; from the rows again, with pilot effects, where digits were lost."""
-    products, again = made.cp, made.loses_digits or cancels(made.cp)
+    products, lost = made.cp, made.digits_lost
     if not sources:
-        lost = digits_lost(products)
-        if lost > FEWEST_DIGITS_LOST or made.loses_digits:
-            warnings.warn(
-                f"about {lost:.0f} of 16 digits were lost in the sums of squares, as groups lie "
-                "far apart or predictors are nearly dependent: fit the source itself, which is "
-                "read again then.",
-                PrecisionWarning,
-                stacklevel=caller_depth(),
-            )
+        _judge_digits(max(lost, digits_lost(products)))
         return products
+
+    def again(scaling: Scaling) -> CrossProducts:
+        return summed_again(plan, sources, scaling, made.kept, found)
+
+    if lost > MOST_DIGITS_LOST:
+        products = again(products.scaling)
     for _ in range(MOST_PASSES):
-        if not again:
-            break
-        scaling = pilot_scaling(products)
-        products = summed_again(plan, sources, scaling, made.kept, found.labels)
-        again = cancels(products)
+        if not cancels(products):
+            return products
+        products = again(pilot_scaling(products))
+    _judge_digits(digits_lost(products))
     return products
+
+
+def _judge_digits(lost: float) -> None:
+    """Warn of digits that were lost in sums of squares, or refuse what is left."""
+    if lost > MOST_DIGITS_WARNED:
+        raise NumericalError(
+            f"about {min(lost, 16.0):.0f} of 16 digits were lost in the sums of squares, so that "
+            f"nothing can be estimated: {AGAIN}"
+        )
+    if lost > FEWEST_DIGITS_WARNED:
+        warnings.warn(
+            f"about {lost:.0f} of 16 digits were lost in the sums of squares, as groups or sites "
+            f"lie far apart or predictors are nearly dependent: {AGAIN}",
+            PrecisionWarning,
+            stacklevel=caller_depth(),
+        )
 
 
 def _report_missing(found: LabelledSums, missing: str) -> None:

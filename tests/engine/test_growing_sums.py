@@ -81,8 +81,10 @@ def _compared(rows, cuts, structures=STRUCTURES, pilots=0, independent=None, sam
     found = _summed(mixed, cuts, scaling).placed(formers, [f.n_levels for f in rows.factors])
     made = settled(found, structures)
     cp = made.cp
-    for _ in range(pilots):
-        cp = products_of(_summed(rows, cuts, pilot_scaling(cp), sizes=True))
+    rows_kept = replace(rows, X=rows.X[:, made.kept])
+    if pilots:
+        cp = products_of(_summed(rows_kept, cuts, cp.scaling, sizes=True))
+        cp = products_of(_summed(rows_kept, cuts, pilot_scaling(cp), sizes=True))
     fit = estimate_sums(cp, structures, reml=True, control=Control())
     whole = estimate(independent or rows, structures, reml=True, control=Control())
     return made, fit, whole
@@ -107,7 +109,7 @@ def test_any_split(seed, cuts, weighted):
     rows = _rows(seed, weighted=weighted)
     made, fit, whole = _compared(rows, cuts)
     assert made.kept.tolist() == [0, 1, 2]
-    assert not made.loses_digits
+    assert made.digits_lost < 4
     _same(fit, whole)
 
 
@@ -154,7 +156,7 @@ def test_nearly_dependent_columns():
     near = rows.X[:, 1] + 1e-5 * np.random.default_rng(0).normal(size=rows.n)
     rows = replace(rows, X=np.column_stack([rows.X, near]))
     made, fit, whole = _compared(rows, [40, 90], pilots=1)
-    assert made.loses_digits
+    assert made.digits_lost > 8
     assert made.kept.tolist() == [0, 1, 2, 3]
     _same(fit, whole, 1e-8)
 
@@ -183,5 +185,5 @@ def test_a_predictor_far_from_the_sample():
     far = rows.factors[0].basis + np.array([0.0, 1e6])
     far = replace(rows, factors=(replace(rows.factors[0], basis=far), rows.factors[1]))
     made, fit, whole = _compared(far, [40, 90], pilots=1, sample=rows)
-    assert made.loses_digits
+    assert made.digits_lost > 8
     _same(fit, whole, 1e-7)

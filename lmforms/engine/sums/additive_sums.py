@@ -16,6 +16,9 @@ from .column_root import merged_roots
 from .moments import PairMoments, merged, sorted_pairs
 from .units import AffineMap, Scaling
 
+LIKELY_REACH = 4.0
+"""Root mean squares between which responses are taken to lie, where no more is known."""
+
 
 @dataclass(frozen=True, eq=False)
 class LevelSums:
@@ -29,11 +32,14 @@ class LevelSums:
         Z'R⁻¹[X y].
     counts : ndarray of int (q,)
         Rows of each level.
+    root : ndarray (r, k)
+        R with R'R = Σ Z'R⁻¹Z over all levels, with all digits.
     """
 
     zz: FloatArray
     zr: FloatArray
     counts: IndexArray
+    root: FloatArray
 
     def placed(self, places: IndexArray, size: int) -> LevelSums:
         """The same levels at other places among `size`; negative places are left out."""
@@ -43,6 +49,7 @@ class LevelSums:
             np.zeros((size, *self.zz.shape[1:])),
             np.zeros((size, *self.zr.shape[1:])),
             np.zeros(size, dtype=np.int64),
+            self.root,
         )
         out.zz[at], out.zr[at] = self.zz[kept], self.zr[kept]
         out.counts[at] = self.counts[kept]
@@ -85,7 +92,7 @@ class RowFacts:
         )
 
     def __sub__(self, other: RowFacts) -> RowFacts:
-        """Without other rows; the range stays, as it is not known what else lay at its ends."""
+        """Without other rows; the range is still that of all."""
         return replace(
             self,
             n=self.n - other.n,
@@ -105,8 +112,8 @@ class AdditiveSums:
     facts : RowFacts
     rr : ndarray (p + 1, p + 1)
         [X y]'R⁻¹[X y].
-    root : ndarray (r, p)
-        Of X whitened: ``root.T @ root`` is its part of `rr`, with all digits.
+    root : ndarray (r, p + 1)
+        R with R'R = `rr`, with all digits.
     factors : tuple of LevelSums
     pairs : dict of (a, b), a < b, to PairMoments
         With counts.
@@ -132,20 +139,24 @@ class AdditiveSums:
 
     def of_columns(self, kept: IndexArray) -> AdditiveSums:
         """With some of the columns of X, which are mapped one by one."""
-        units, pilot = self.scaling.units, self.scaling.pilot
+        if len(kept) == len(self.rr) - 1:
+            return self
+        gamma = np.zeros(len(self.rr) - 1)  # others give back what they took from the response
+        gamma[kept] = self.scaling.pilot.gamma[kept]
+        sums = self.in_units(_with_gamma(self.scaling, gamma))
+        units, pilot = sums.scaling.units, sums.scaling.pilot
         right = np.append(kept, len(self.rr) - 1)
-        constant = units.x.constant
-        place = None
+        constant, place = units.x.constant, None
         if constant is not None and constant in kept:
             place = int(np.searchsorted(kept, constant))
         x = AffineMap(units.x.center[kept], units.x.matrix[np.ix_(kept, kept)], place)
         pilot = replace(pilot, gamma=pilot.gamma[kept], shift_beta=pilot.shift_beta[kept])
         return replace(
-            self,
+            sums,
             scaling=Scaling(replace(units, x=x), pilot),
-            rr=self.rr[np.ix_(right, right)],
-            root=self.root[:, kept],
-            factors=tuple(replace(f, zr=f.zr[:, :, right]) for f in self.factors),
+            rr=sums.rr[np.ix_(right, right)],
+            root=sums.root[:, right],
+            factors=tuple(replace(f, zr=f.zr[:, :, right]) for f in sums.factors),
         )
 
     def in_units(self, to: Scaling) -> AdditiveSums:
@@ -179,9 +190,9 @@ class AdditiveSums:
             self,
             scaling=to,
             rr=0.5 * (rr + rr.T),
-            root=self.root @ L,
+            root=self.root @ change,
             factors=tuple(
-                replace(f, zz=B.T @ f.zz @ B, zr=B.T @ f.zr @ change)
+                replace(f, zz=B.T @ f.zz @ B, zr=B.T @ f.zr @ change, root=f.root @ B)
                 for f, B in zip(self.factors, bases, strict=True)
             ),
             pairs={
@@ -198,7 +209,9 @@ class AdditiveSums:
             rr=self.rr + other.rr,
             root=merged_roots(self.root, other.root),
             factors=tuple(
-                LevelSums(a.zz + b.zz, a.zr + b.zr, a.counts + b.counts)
+                LevelSums(
+                    a.zz + b.zz, a.zr + b.zr, a.counts + b.counts, merged_roots(a.root, b.root)
+                )
                 for a, b in zip(self.factors, other.factors, strict=True)
             ),
             pairs={key: merged(pair, other.pairs[key]) for key, pair in self.pairs.items()},
@@ -218,7 +231,9 @@ class AdditiveSums:
             if (counts < 0).any():
                 raise ModelError("without(): a level has more rows in what is taken out.")
             left = (counts > 0)[:, None, None]
-            factors.append(LevelSums((a.zz - b.zz) * left, (a.zr - b.zr) * left, counts))
+            zz = (a.zz - b.zz) * left
+            root = root_of_products(zz.sum(axis=0))
+            factors.append(LevelSums(zz, (a.zr - b.zr) * left, counts, root))
         pairs = {}
         for key, pair in self.pairs.items():
             theirs = other.pairs[key]
@@ -234,7 +249,26 @@ class AdditiveSums:
                 found.rows[kept], found.cols[kept], found.blocks[kept], found.counts[kept]
             )
         rr = self.rr - other.rr
-        p = len(rr) - 1
-        values, vectors = np.linalg.eigh(rr[:p, :p])
-        root = (np.sqrt(np.maximum(values, 0.0)) * vectors).T
-        return AdditiveSums(self.scaling, self.facts - other.facts, rr, root, tuple(factors), pairs)
+        facts = self._facts_without(other, rr)
+        root = root_of_products(rr)
+        return AdditiveSums(self.scaling, facts, rr, root, tuple(factors), pairs)
+
+    def _facts_without(self, other: AdditiveSums, rr: FloatArray) -> RowFacts:
+        """Facts of the rows that are left; their range is what their products make likely."""
+        facts, pilot = self.facts - other.facts, self.scaling.pilot
+        direction = np.append(pilot.gamma, pilot.y_scale)
+        squares = max(float(direction @ rr @ direction), 0.0)
+        reach = LIKELY_REACH * np.sqrt(squares / max(facts.n, 1))
+        low, high = pilot.shift - reach, pilot.shift + reach
+        return replace(facts, low=low, high=high, size=max(abs(low), abs(high)))
+
+
+def _with_gamma(scaling: Scaling, gamma: FloatArray) -> Scaling:
+    """Units with other pilot coefficients."""
+    return replace(scaling, pilot=replace(scaling.pilot, gamma=gamma))
+
+
+def root_of_products(products: FloatArray) -> FloatArray:
+    """R with R'R = products, as far as their digits go."""
+    values, vectors = np.linalg.eigh(products)
+    return np.asarray((np.sqrt(np.maximum(values, 0.0)) * vectors).T)

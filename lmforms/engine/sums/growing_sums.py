@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from ...errors import MemoryLimitError
-from ...support.arrays import IndexArray
+from ...support.arrays import FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
 from .additive_sums import AdditiveSums, LevelSums, RowFacts
 from .column_root import chunk_root, merged_roots
 from .moments import FactorMoments, PairMoments, merged
-from .row_passes import RowPasses
-from .units import Scaling
+from .row_passes import Products, RowPasses
+from .units import AffineMap, Scaling
 
 MERGING = 3
 """Sums of pairs of levels take so many times their size while they are merged."""
@@ -43,7 +44,7 @@ class GrowingSums:
         self._scaling = scaling
         self._effects = scaling.pilot.effects if any(scaling.pilot.has_effects) else None
         self._rr = np.zeros((m, m))
-        self._root = np.zeros((0, m - 1))
+        self._root = np.zeros((0, m))
         self._facts = RowFacts()
         self._levels = [_GrowingLevels(k, m) for k in factors]
         count = len(factors)
@@ -79,12 +80,8 @@ class GrowingSums:
         with np.errstate(over="ignore", invalid="ignore"):
             found = passes.products(local, self._scaling, effects, count_pairs=True)
         self._rr += found.rr
-        p = len(found.rr) - 1
-        if p and effects is None:
-            own_root = chunk_root(
-                found.rr[:p, :p], lambda: self._scaling.whitened_right(rows)[:, :p]
-            )
-            self._root = merged_roots(self._root, own_root)
+        if effects is None:
+            self._add_roots(rows, found)
         self._facts += _facts(rows, passes)
         for levels, f, at, moments in zip(
             self._levels, local.level_factors, places, found.factors, strict=True
@@ -94,6 +91,23 @@ class GrowingSums:
             _append(self._pairs[a, b], _placed(pair, places[a], places[b]))
         if self._memory is not None:
             self._refuse_large(self._memory)
+
+    def _add_roots(self, rows: ModelRows, found: Products) -> None:
+        """Roots of the products, from the rows where products lose digits."""
+        if not np.isfinite(found.rr.trace()):
+            return
+        own = chunk_root(found.rr, lambda: self._scaling.whitened_right(rows))
+        self._root = merged_roots(self._root, own)
+        for levels, f, scale, moments in zip(
+            self._levels,
+            rows.level_factors,
+            self._scaling.units.bases,
+            found.factors,
+            strict=True,
+        ):
+            whole = moments.zz.sum(axis=0)
+            own = chunk_root(whole, partial(_whitened_basis, rows, f, scale))
+            levels.root = merged_roots(levels.root, own)
 
     def _refuse_large(self, memory: int) -> None:
         levels = sum(x.nbytes for own in self._levels for x in (own.zz, own.zr, own.counts))
@@ -116,7 +130,6 @@ class GrowingSums:
         NumericalError
             A sum is not finite.
         """
-        p = len(self._rr) - 1
         empty = np.zeros(0, dtype=np.intp)
         shapes = [levels.zz.shape[1] for levels in self._levels]
         pairs = {}
@@ -127,7 +140,7 @@ class GrowingSums:
             scaling=self._scaling,
             facts=self._facts,
             rr=self._rr.copy(),
-            root=self._root if len(self._root) else np.zeros((0, p)),
+            root=self._root,
             factors=tuple(
                 levels.sums(size) for levels, size in zip(self._levels, sizes, strict=True)
             ),
@@ -141,6 +154,7 @@ class _GrowingLevels:
     def __init__(self, k: int, m: int) -> None:
         self.zz, self.zr = np.zeros((0, k, k)), np.zeros((0, k, m))
         self.counts = np.zeros(0, dtype=np.int64)
+        self.root = np.zeros((0, k))
 
     def add(self, factor: FactorRows, at: IndexArray | None, moments: FactorMoments) -> None:
         counts = np.bincount(factor.codes, minlength=factor.n_levels)
@@ -153,7 +167,8 @@ class _GrowingLevels:
 
     def sums(self, size: int) -> LevelSums:
         self._grow(size)
-        return LevelSums(self.zz[:size].copy(), self.zr[:size].copy(), self.counts[:size].copy())
+        made = (x[:size].copy() for x in (self.zz, self.zr, self.counts))
+        return LevelSums(*made, self.root)
 
     def _grow(self, size: int) -> None:
         if size <= len(self.counts):
@@ -163,6 +178,10 @@ class _GrowingLevels:
             np.concatenate([x, np.zeros((more, *x.shape[1:]), dtype=x.dtype)])
             for x in (self.zz, self.zr, self.counts)
         )
+
+
+def _whitened_basis(rows: ModelRows, factor: FactorRows, scale: AffineMap) -> FloatArray:
+    return np.asarray(rows.residual.whiten(scale(factor.basis)))
 
 
 def _facts(rows: ModelRows, passes: RowPasses) -> RowFacts:

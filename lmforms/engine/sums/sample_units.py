@@ -7,9 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...covariance import Covariance
-from ...support.arrays import FloatArray
-from ..linalg.independent_columns import independent_columns
-from ..linalg.stable_columns import least_squares, means, subtract_shift
+from ...support.arrays import FloatArray, IndexArray
+from ..linalg.stable_columns import (
+    INDEPENDENT_SHARE,
+    least_squares,
+    means,
+    subtract_shift,
+    triangular_root,
+)
 from ..rows import ModelRows
 from .column_maps import column_sizes
 from .units import AffineMap, Pilot, Scaling, Units
@@ -49,13 +54,24 @@ def sample_scaling(
         shift = _round_shift(rows.y)
         w[constant] = 1.0
     gamma, X, y = np.zeros(len(w)), whiten(x(rows.X)), whiten(rows.y - shift)
-    own = independent_columns(rows.X)
+    own = _clearly_independent(X)
     gamma[own] = least_squares(X[:, own], y)
     left = column_sizes((y - X @ gamma)[:, None])[0]
     each = zip(rows.level_factors, covariances, constants, strict=True)
     bases = tuple(_basis_map(f.basis, c, one, whiten) for f, c, one in each)
     pilot = Pilot(gamma, float(left), (), float(shift), shift * w, 0.0)
     return Scaling(Units(x, bases), pilot)
+
+
+def _clearly_independent(X: FloatArray) -> IndexArray:
+    """Columns of which a good share lies outside the span of earlier ones.
+
+    A coefficient of others may be so large that what it takes from the response loses all digits.
+    """
+    root = triangular_root(X)
+    pivots = np.zeros(X.shape[1])
+    pivots[: len(root)] = np.abs(np.diagonal(root))
+    return np.flatnonzero(pivots > INDEPENDENT_SHARE * np.linalg.norm(X, axis=0))
 
 
 def _round_shift(y: FloatArray) -> float:

@@ -12,12 +12,11 @@ from ...errors import NumericalError
 from ...support.arrays import FloatArray, IndexArray
 from ..exact_fit import resolution
 from ..linalg.independent_columns import independent_by_root
-from ..linalg.stable_columns import orthonormalising, root_of_moments, triangular_root
+from ..linalg.stable_columns import triangular_root
 from .additive_sums import AdditiveSums
-from .column_maps import column_sizes
+from .column_maps import ILL_CONDITIONED, column_sizes
 from .cross_products import OVERFLOW, CrossProducts
 from .moments import FactorMoments
-from .scaling import LEAST_UNEXPLAINED
 from .units import AffineMap, Pilot, Scaling, Units
 
 
@@ -30,14 +29,14 @@ class SettledSums:
     cp : CrossProducts
     kept : ndarray of int
         Columns of X that are independent of earlier ones.
-    loses_digits : bool
-        Whether the columns of X, or X and the response, are so nearly dependent that sums in these
-        units should be taken from the rows.
+    digits_lost : float
+        Decimal digits that the change of units lost: where the sample lies far from all rows, or
+        columns of X, a basis, or X and the response are nearly dependent.
     """
 
     cp: CrossProducts
     kept: IndexArray
-    loses_digits: bool
+    digits_lost: float
 
 
 def settled(sums: AdditiveSums, covariances: Sequence[Covariance]) -> SettledSums:
@@ -56,67 +55,75 @@ def settled(sums: AdditiveSums, covariances: Sequence[Covariance]) -> SettledSum
     """
     kept = independent_columns_of(sums)
     own = sums.of_columns(kept)
-    scaling, loses_digits = _settled_units(own, covariances)
-    return SettledSums(products_of(own.in_units(scaling)), kept, loses_digits)
+    scaling, lost = _settled_units(own, covariances)
+    return SettledSums(products_of(own.in_units(scaling)), kept, lost)
 
 
-def _settled_units(sums: AdditiveSums, covariances: Sequence[Covariance]) -> tuple[Scaling, bool]:
-    """Units in which all rows are orthonormal, and whether digits are lost on the way to them."""
+def _settled_units(sums: AdditiveSums, covariances: Sequence[Covariance]) -> tuple[Scaling, float]:
+    """Units in which all rows are orthonormal, and how many digits are lost on the way to them."""
     n, p = sums.facts.n, len(sums.rr) - 1
     given, pilot = sums.scaling.units, sums.scaling.pilot
-    clear = not p or root_of_moments(sums.rr[:p, :p]) is not None
-    x = _orthonormal_map(sums.root, given.x, n)
+    x, lost = _orthonormal_map(sums.root[:, :p], given.x, n)
     L, back = given.x.inverse @ x.linear, x.inverse @ given.x.linear
-    g = L.T @ sums.rr[:p, p] / n
-    whole = float(sums.rr[p, p])
-    left = whole - n * float(g @ g)
-    enough = left > LEAST_UNEXPLAINED * whole
-    scale = float(np.sqrt(left / n)) if enough else float(np.sqrt(whole / n)) or 1.0
-    maps, exact = [], True
+    R = triangular_root(sums.root) if len(sums.root) > p else np.zeros((p + 1, p + 1))
+    g = L.T @ (R[:p, :p].T @ R[:p, p]) / n
+    whole, left = float(R[:, p] @ R[:, p]), float(R[p, p]) ** 2
+    if not left > np.finfo(np.float64).eps ** 2 * whole:
+        left = whole
+    lost = max(lost, np.log10(whole / left) if left else 0.0)
+    maps = []
     for f, own, covariance in zip(sums.factors, given.bases, covariances, strict=True):
-        found, is_clear = _basis_map(f.zz.sum(axis=0), own, covariance, n)
+        found, own_lost = _basis_map(f.root, own, covariance, n)
         maps.append(found)
-        exact = exact and is_clear
+        lost = max(lost, own_lost)
     largest = max(sums.facts.size, -sums.facts.low, sums.facts.high)
     weight = float(np.sqrt(sums.facts.weights / n))
     settled_pilot = Pilot(
         gamma=back @ pilot.gamma + pilot.y_scale * g,
-        y_scale=pilot.y_scale * scale,
+        y_scale=pilot.y_scale * (float(np.sqrt(left / n)) or 1.0),
         effects=tuple(np.zeros((*f.zr.shape[:2], p + 1)) for f in sums.factors),
         shift=pilot.shift,
         shift_beta=pilot.shift_beta,
         resolution=float(resolution(largest)) * weight,
     )
-    return Scaling(Units(x, tuple(maps)), settled_pilot), not (clear and enough and exact)
+    return Scaling(Units(x, tuple(maps)), settled_pilot), lost
 
 
-def _orthonormal_map(root: FloatArray, given: AffineMap, n: int) -> AffineMap:
-    """The map to columns of unit mean squares without correlation.
+def _orthonormal_map(root: FloatArray, given: AffineMap, n: int) -> tuple[AffineMap, float]:
+    """The map to columns of unit mean squares without correlation, and digits that products lose.
 
     Parameters
     ----------
     root : ndarray (r, p)
-        Of the columns in the given units, one by one.
+        Of the columns in the given units.
     given : AffineMap
     n : int
         Number of rows.
     """
-    center = given.center
+    p = root.shape[1]
+    if not p:
+        return given, 0.0
+    sizes = np.sqrt(np.einsum("ij,ij->j", root, root))
+    back = np.zeros(p)  # how far the centres are from those of all rows
     if given.constant is not None:
         ones = root[:, given.constant]
-        means = ones @ root / (ones @ ones)
-        means[given.constant] = 0.0
-        center = center + means / given.matrix.diagonal()
-        root = root - np.outer(ones, means)
-    own = triangular_root(root) if root.shape[1] else np.zeros((0, 0))
-    return AffineMap(center, given.matrix @ np.linalg.inv(own) * np.sqrt(n), given.constant)
+        back = ones @ root / (ones @ ones)
+        back[given.constant] = 0.0
+        root = root - np.outer(ones, back)
+    own = triangular_root(root)
+    matrix = given.matrix @ np.linalg.inv(own) * np.sqrt(n)
+    center = given.center
+    if given.constant is not None:
+        center = center + np.linalg.solve(given.matrix.T, back)
+    share = np.abs(np.diagonal(own)) / np.where(sizes > 0.0, sizes, 1.0)
+    return AffineMap(center, matrix, given.constant), -2.0 * float(np.log10(share.min()))
 
 
 def independent_columns_of(sums: AdditiveSums) -> IndexArray:
     """Columns of X that do not depend linearly on earlier ones, over all rows."""
     x = sums.scaling.units.x
     return independent_by_root(
-        sums.root, 1.0 / x.matrix.diagonal(), x.center, x.constant, sums.facts.n
+        sums.root[:, :-1], 1.0 / x.matrix.diagonal(), x.center, x.constant, sums.facts.n
     )
 
 
@@ -141,41 +148,36 @@ def products_of(sums: AdditiveSums) -> CrossProducts:
 
 
 def _basis_map(
-    moments: FloatArray, given: AffineMap, covariance: Covariance, n: int
-) -> tuple[AffineMap, bool]:
+    root: FloatArray, given: AffineMap, covariance: Covariance, n: int
+) -> tuple[AffineMap, float]:
     """The map to a basis of unit mean squares, as far as the structure allows it.
 
-    And whether the moments, in the given units, are enough for it.
+    And the digits that products in the given units lose.
     """
     parts = covariance.invariances()
-    if len(parts) == 1 and parts[0][1] == "linear":
-        found = orthonormalising(moments, n)
-        if found is not None:
-            return AffineMap(given.center, given.matrix @ found, given.constant), True
-        values, vectors = np.linalg.eigh(moments)
-        root = (np.sqrt(np.maximum(values, 0.0)) * vectors).T
-        return _nearly_orthonormal_map(root, given, n), False
-    sizes = column_sizes(np.sqrt(moments.diagonal() / n)[None])
-    matrix, clear = np.eye(len(moments)), True
+    sizes = column_sizes(root * np.sqrt(len(root) / n))
+    matrix, lost = np.eye(root.shape[1]), 0.0
     for columns, kind in parts:
         own = sizes[columns]
         if kind == "common":
             own = np.full(len(own), np.sqrt(np.mean(own**2)))
-        found = orthonormalising(moments[columns, columns], n) if kind == "linear" else None
-        clear = clear and (kind != "linear" or found is not None)
-        if kind != "none":
-            matrix[columns, columns] = np.diag(1.0 / own) if found is None else found
-    return AffineMap(given.center, given.matrix @ matrix, given.constant), clear
+        if kind == "linear" and _is_regular(root[:, columns]):
+            constant = given.constant if len(parts) == 1 else None
+            unit = AffineMap(np.zeros(len(own)), np.eye(len(own)), constant)
+            found, own_lost = _orthonormal_map(root[:, columns], unit, n)
+            lost = max(lost, own_lost)
+            if len(parts) == 1:
+                center = given.center + np.linalg.solve(given.matrix.T, found.center)
+                return AffineMap(center, given.matrix @ found.matrix, given.constant), lost
+            matrix[columns, columns] = found.linear
+        elif kind != "none":
+            matrix[columns, columns] = np.diag(1.0 / own)
+    return AffineMap(given.center, given.matrix @ matrix, given.constant), lost
 
 
-def _nearly_orthonormal_map(root: FloatArray, given: AffineMap, n: int) -> AffineMap:
-    """Columns centred by all rows and of unit mean squares, which may be correlated."""
-    center, sizes = given.center, np.sqrt(np.einsum("ij,ij->j", root, root) / n)
-    if given.constant is not None:
-        ones = root[:, given.constant]
-        means = ones @ root / (ones @ ones)
-        means[given.constant] = 0.0
-        center = center + means / given.matrix.diagonal()
-        left = root - np.outer(ones, means)
-        sizes = np.sqrt(np.einsum("ij,ij->j", left, left) / n)
-    return AffineMap(center, given.matrix / np.where(sizes > 0.0, sizes, 1.0), given.constant)
+def _is_regular(root: FloatArray) -> bool:
+    """Whether columns are far enough from dependent to be made orthonormal."""
+    if len(root) < root.shape[1]:
+        return False
+    pivots = np.abs(np.diagonal(triangular_root(root)))
+    return bool(pivots.min() > ILL_CONDITIONED * np.linalg.norm(root, axis=0).max() > 0.0)
