@@ -18,6 +18,7 @@ from ..formula.aliases import unaliased
 from ..formula.evaluator import Evaluator
 from ..formula.formula_part import FormulaPart
 from ..formula.formulaic_factors import columns_of, factor_columns, factors_of, mark_factor
+from ..formula.term_matrix import TermMatrix
 from ..support.arrays import FloatArray
 from ..support.column_table import Table
 from .design import Design
@@ -131,11 +132,31 @@ def check_row_by_row(
     design: Design, terms: Sequence[int], what: str, auxiliary: Sequence[str] = ()
 ) -> None:
     """Refuse expressions that mean something else on other rows than those of the fit."""
-    formula_data, bound = design.formula_data, design.bound
-    evaluator = Evaluator(formula_data.frame.table, formula_data.scope, formula_data.contrasts)
+    given = design.formula_data
+    evaluator = Evaluator(given.frame.table, given.scope, given.contrasts)
+    refuse_other_rows(design, evaluator, terms, what, auxiliary)
+
+
+def refuse_other_rows(
+    design: Design,
+    evaluator: Evaluator,
+    terms: Sequence[int],
+    what: str,
+    auxiliary: Sequence[str] = (),
+    response: TermMatrix | None = None,
+) -> None:
+    """The same on the rows of an evaluator, with the response if it is given.
+
+    Raises
+    ------
+    DataError
+    """
+    bound = design.bound
     used: list[tuple[Iterable[Factor], ModelSpec | None, FormulaPart]] = [
         (factors_of(bound.fixed), design.fixed.spec, bound.formula.fixed)
     ]
+    if response is not None:
+        used.append((factors_of(bound.response), response.spec, bound.formula.response))
     for parsed, made, part in zip(
         bound.offsets, design.offsets, bound.formula.offsets, strict=True
     ):

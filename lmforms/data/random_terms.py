@@ -14,7 +14,7 @@ from ..errors import ModelError
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
 from ..residual import Residual
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, IndexArray
 from ..support.column_table import Labels
 from .column_ranks import ColumnRanks
 from .design import GroupingFactor, RandomTerm
@@ -55,7 +55,7 @@ def random_parts(
         made = structured_effects(spec, matrix)
         matrix = made.matrix
         if not made.has_levels:  # a level without rows is correlated with those that have some
-            refuse_dependent(matrix, spec, ranks)
+            refuse_dependent(matrix, spec, ranks.independent(matrix.values))
         label, written = layout.labels[i]
         terms.append(
             RandomTerm(
@@ -103,14 +103,20 @@ def _columns_of_factor(terms: Sequence[RandomTerm], factor: str) -> tuple[str, .
     return columns
 
 
-def refuse_dependent(matrix: TermMatrix, spec: BoundRandomTerm, ranks: ColumnRanks) -> None:
+def refuse_dependent(matrix: TermMatrix, spec: BoundRandomTerm, independent: IndexArray) -> None:
     """Refuse columns that are zero, or depend linearly on earlier ones.
+
+    Parameters
+    ----------
+    matrix : TermMatrix
+    spec : BoundRandomTerm
+    independent : ndarray of int
+        Columns that do not.
 
     Raises
     ------
     ModelError
     """
-    independent = ranks.independent(matrix.values)
     if len(independent) == matrix.values.shape[1]:
         return
     zero = ~matrix.values.any(axis=0)

@@ -13,6 +13,8 @@ from .criterion.evaluate import Evaluation, evaluate
 from .exact_fit import Explained, explained
 from .iterative import IterativeEvaluation
 from .rows import ModelRows
+from .sums.cross_products import CrossProducts
+from .user_units import Estimate
 
 WIDE_EFFECTS = 1e4
 """If random effects have a standard deviation of more than this many σ, it is checked whether
@@ -67,6 +69,21 @@ def refuse_zero_sigma(sigma: float, resolution: float) -> None:
     """Raise if σ is no larger than rounding."""
     if sigma <= resolution:
         raise ModelError(EXPLAINED)
+
+
+def refuse_saturated(found: Estimate, cp: CrossProducts) -> None:
+    """Raise if random effects have outgrown σ, and columns and effects may explain any response.
+
+    Of sums, whose rows cannot be looked at.
+
+    Raises
+    ------
+    ModelError
+    """
+    count = sum(q * k for q, k, _ in (f.zr.shape for f in cp.factors))
+    if cp.n <= cp.p + count and any(has_wide_effects(lam) for lam in found.lams):
+        which = "restricted " if found.problem.reml else ""
+        raise ModelError(SATURATED.format(n=cp.n, which=which))
 
 
 def has_wide_effects(theta: FloatArray) -> bool:

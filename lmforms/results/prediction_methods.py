@@ -155,8 +155,8 @@ class PredictionMethods(ModelEstimates):
             options |= {"interval": interval, "level": level, "residual": residual}
             options |= {"offset": offset, "weights": weights}
             predict = partial(self.predict, **options)
-            chunks = predicted_chunks(self.state.design, predict, source, keep or ())
-            return chunks if to is None else write_predictions(chunks, to)
+            first, chunks = predicted_chunks(self.state.design, predict, source, keep or ())
+            return chunks if to is None else write_predictions(first, chunks, to)
         if keep is not None or to is not None:
             raise ArgumentError(
                 "predict: keep= and to= are for sources of rows; the predictions of a table are "

@@ -52,6 +52,7 @@ class ChunkSource(Source):
                 "gives one is needed."
             )
         self._chunks = chunks
+        self._before: Iterator[Any] | None = None
         self.repeatable = not isinstance(chunks, Iterator)
         opened = self._opened()
         looked_at, self.schema = _looked_at(opened)
@@ -79,7 +80,14 @@ class ChunkSource(Source):
         made = self._chunks
         if callable(made) and not isinstance(made, Iterable):
             made = _called(made)
-        return iter(made)
+        opened = iter(made)
+        if opened is self._before and self.repeatable:
+            raise DataError(
+                f"{self.name} come from one iterator, which was read before: the function, or the "
+                "object's __iter__, must make a new one each time."
+            )
+        self._before = opened
+        return opened
 
     def _batches(self, chunks: Iterator[Any], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         seen = SeenTypes(self.schema, "chunk 1")

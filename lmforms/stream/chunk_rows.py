@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..data.coded_as_fitted import refuse_other_rows
 from ..errors import DataError, LmformsError
 from ..formula.aliases import unaliased
 from ..formula.evaluator import Evaluator
@@ -142,6 +143,8 @@ def _evaluated(
         given = plan.formula_data
         contrasts = {name: c for name, c in given.contrasts.items() if name in table}
         evaluator = Evaluator(table, given.scope, contrasts)
+        every = range(len(prototype.terms))
+        refuse_other_rows(prototype, evaluator, every, "a stream", response=plan.response)
         parts = bound.formula
         specs = [
             (plan.response.spec, parts.response, RESPONSE),

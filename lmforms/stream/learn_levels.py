@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -68,8 +68,18 @@ def learn_levels(source: Source, columns: Sequence[str]) -> dict[str, FoundLevel
     return source.reduced(partial(_levels_of, columns=tuple(columns)), _both)
 
 
-def given_levels(levels: Mapping[str, Any] | None, columns: Sequence[str]) -> dict[str, pd.Index]:
+def given_levels(
+    levels: Mapping[str, Any] | None, columns: Sequence[str], known: Collection[str]
+) -> dict[str, pd.Index]:
     """The argument `levels`, checked.
+
+    Parameters
+    ----------
+    levels : mapping of str to sequence, optional
+    columns : sequence of str
+        Of the formula.
+    known : collection of str
+        Those that have levels.
 
     Raises
     ------
@@ -84,8 +94,14 @@ def given_levels(levels: Mapping[str, Any] | None, columns: Sequence[str]) -> di
     for name, given in levels.items():
         if name not in columns:
             raise ArgumentError(f"levels: `{name}` is not a column of the formula.")
-        if isinstance(given, (str, bytes)):
-            raise ArgumentError(f"levels: `{name}` needs a list of levels, not one text.")
+        if isinstance(given, (str, bytes, Set, Mapping)):
+            kind = "one text" if isinstance(given, (str, bytes)) else type(given).__name__
+            raise ArgumentError(f"levels: `{name}` needs a list of levels, not {kind}.")
+        if name not in known:
+            raise ArgumentError(
+                f"levels: `{name}` holds numbers and is no grouping factor: it has no levels. Make "
+                "it text in the source, or write C(x, levels=[…]) in the formula."
+            )
         found = pd.Index(list(given), tupleize_cols=False)
         if not len(found) or found.has_duplicates or found.hasnans:
             raise ArgumentError(f"levels: those of `{name}` are empty, missing or there twice.")

@@ -8,6 +8,7 @@ else of all values together, is refused.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ import pandas as pd
 from ..errors import DataError, LmformsError, ModelError
 from ..formula.aliases import unaliased
 from ..formula.evaluator import Evaluator
+from ..formula.expression import parse_code
 from ..formula.formulaic_factors import called_names, factor_columns, factors_of
 from ..formula.operators import HELPERS
 from ..formula.terms import BoundFormula
@@ -176,7 +178,7 @@ def _learnt(plan: Plan, source: Source, text: str, state: dict[str, Any]) -> dic
             f"`{unaliased(text)}` takes quantiles of all values, which chunks do not have: give "
             f"knots=, as in {name}(x, knots=[…])."
         )
-    argument = ast.unparse(call.args[0])
+    argument = _quoted(plan, ast.unparse(call.args[0]))
     if any(isinstance(node, ast.Call) and _is_known(node) for node in ast.walk(call.args[0])):
         raise ModelError(
             f"`{unaliased(text)}` is a transform of another one: compute the inner one as a column."
@@ -192,6 +194,19 @@ def _learnt(plan: Plan, source: Source, text: str, state: dict[str, Any]) -> dic
         f"`{unaliased(text)}` learns from all values together, which chunks do not have: compute "
         "it as a column."
     )
+
+
+def _quoted(plan: Plan, text: str) -> str:
+    """Code with the names of columns as the user wrote them, for the parser."""
+    bound = plan.bound
+    parts = [bound.response, bound.fixed, *bound.offsets, *(t.expression for t in bound.random)]
+    for part in parts:
+        for factor in factors_of(part):
+            if factor.eval_method.value != "python":
+                continue
+            for identifier, name in parse_code(factor.expr).quoted.items():
+                text = re.sub(rf"\b{re.escape(identifier)}\b", f"`{name}`", text)
+    return text
 
 
 class _AsWritten(ast.NodeTransformer):

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from ..data.build_design import refuse_no_column
-from ..data.coded_as_fitted import check_row_by_row
 from ..data.column_ranks import ColumnRanks
 from ..data.design import Design
 from ..data.random_terms import random_parts
@@ -23,7 +22,7 @@ from ..formula.evaluator import Learnt
 from ..formula.formula_parts import formula_parts
 from ..formula.parse import parse_formula
 from ..formula.terms import BoundFormula
-from ..residual import Independent
+from ..residual import Independent, Residual, Weighted
 from ..sources.arrow_types import kind_of
 from ..support.arrays import FloatArray, IndexArray
 from .chunk_columns import ChunkColumns, chunk_columns
@@ -49,11 +48,14 @@ class Facts:
         Columns of categories.
     ranges : mapping of str to (float, float)
         The least and the largest number of columns that splines take.
+    order : tuple of str
+        All columns as they stand in the source.
     """
 
     levels: Mapping[str, pd.Index] = field(default_factory=dict)
     categories: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,7 @@ def make_plan(
     chunk = chunk_columns(batch, predictors=predictors, factors=factors, labels=labels)
     if not chunk.table.n:
         return None
-    frame = _prototype_frame(chunk, factors, labels, facts.ranges)
+    frame = _prototype_frame(chunk, factors, labels, facts.ranges, facts.order)
     given = read_formula_data(
         text.formula,
         frame,
@@ -148,9 +150,7 @@ def make_plan(
     )
     orders = {name: _categories(batch, name) for name in labels if name in facts.categories}
     orders |= {name: own for name, own in facts.levels.items() if name in labels}
-    plan = plan_of(given, factors, facts.levels, orders)
-    check_row_by_row(plan.prototype, range(len(plan.prototype.terms)), "a stream")
-    return plan
+    return plan_of(given, factors, facts.levels, orders)
 
 
 def plan_of(
@@ -203,12 +203,32 @@ def _categories(batch: pa.RecordBatch, name: str) -> pd.Index:
     return pd.Index(batch.column(name).dictionary.to_pylist(), dtype=object)
 
 
-def with_units(plan: Plan, rows: ChunkRows) -> Plan:
+def with_units(plan: Plan, chunks: Sequence[ChunkRows]) -> Plan:
     """The plan with units that suit the first rows."""
-    factors = [FactorRows(np.zeros(rows.n, dtype=np.intp), 1, basis) for basis in rows.bases]
-    sample = ModelRows(rows.y - rows.offset, rows.X, tuple(factors), rows.residual)
+    y = np.concatenate([rows.y - rows.offset for rows in chunks])
+    none = np.zeros(len(y), dtype=np.intp)
+    bases = zip(*(rows.bases for rows in chunks), strict=True)
+    sample = ModelRows(
+        y,
+        np.concatenate([rows.X for rows in chunks]),
+        tuple(FactorRows(none, 1, np.concatenate(own)) for own in bases),
+        joined_residuals([rows.residual for rows in chunks]),
+    )
     scaling = sample_scaling(sample, plan.covariances, plan.constant, plan.constants)
     return replace(plan, scaling=scaling)
+
+
+def joined_residuals(parts: Sequence[Residual]) -> Residual:
+    """Of the rows of all parts."""
+    if isinstance(parts[0], Independent):
+        return parts[0]
+    return Weighted(np.concatenate([1.0 / _variances(part) for part in parts]))
+
+
+def _variances(residual: Residual) -> FloatArray:
+    found = residual.variances()
+    assert found is not None
+    return found
 
 
 class _AllColumns(ColumnRanks):
@@ -223,6 +243,7 @@ def _prototype_frame(
     factors: Mapping[str, pd.CategoricalDtype],
     labels: Sequence[str],
     ranges: Mapping[str, tuple[float, float]],
+    order: Sequence[str],
 ) -> pd.DataFrame:
     """Some rows of a chunk, and one more for each level of every factor and end of a range."""
     n = min(PROTOTYPE_ROWS, chunk.table.n)
@@ -247,4 +268,5 @@ def _prototype_frame(
             own = chunk.labels[name]
             own = own if isinstance(own, (np.ndarray, pd.Series)) else own.to_pandas()
             made[name] = pd.Series(own).iloc[rows].reset_index(drop=True)
-    return pd.DataFrame(made)
+    in_order = [name for name in order if name in made]  # for `.`, and which column is dropped
+    return pd.DataFrame({name: made[name] for name in in_order})

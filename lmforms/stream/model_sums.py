@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..control import Control, control_of
+from ..data.input_table import column_names
 from ..errors import ArgumentError, DataError, ModelError
 from ..results.model_results import MixedModelResults
 from ..sources.counted import CountedSource
@@ -332,5 +333,16 @@ def sums_of(
 
 
 def any_source(data: Any) -> Source:
-    """The source of data, also of a table in memory."""
-    return source_of(data) or source_of([data])  # type: ignore[return-value]
+    """The source of data, also of a table in memory.
+
+    Raises
+    ------
+    DataError
+        It is neither.
+    """
+    found = source_of(data)
+    if found is None:
+        column_names(data)  # refuses what is no table
+        found = source_of([data])
+    assert found is not None
+    return found

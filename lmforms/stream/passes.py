@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from itertools import chain, count, islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -22,7 +22,7 @@ from ..formula.aliases import unaliased
 from ..sources.arrow_types import kind_of
 from ..sources.source import Partition, Source
 from ..support.arrays import IndexArray
-from .chunk_rows import chunk_rows
+from .chunk_rows import ChunkRows, chunk_rows
 from .labelled_sums import ChunkSummer, LabelledSums, combined, label_parts
 from .learn_levels import given_levels, learn_levels
 from .learn_transforms import learn_ranges, learn_transforms
@@ -70,20 +70,58 @@ class Preparation:
 
     def plan(self) -> Plan:
         """A plan, of a source that can be read again."""
-        return self.plan_from(self._single_batches())
 
-    def _single_batches(self) -> Batches:
-        """Chunks, each read by itself: transforms learn by other readings meanwhile."""
-        for place in count():
-            with closing(_batches(self.source.partitions(), self.columns)) as batches:
-                found = next(islice(batches, place, None), None)
-            if found is None:
-                return
-            yield found
+        def opened() -> Batches:
+            return _batches(self.source.partitions(), self.columns)
+
+        place = 0
+        while True:
+            with closing(opened()) as batches:
+                plan, place = self._first_plan(islice(batches, place, None), place)
+            learn_transforms(plan, self.source)  # by other readings
+            with closing(opened()) as batches:
+                sample = _sample(plan, batches)
+            if sample:
+                return with_units(plan, sample)
+            place += 1
 
     def plan_from(self, batches: Batches) -> Plan:
-        """A plan from the first chunk that has a complete row."""
-        return first_plan(self.text, self.bound, batches, self.factors, self.facts, self.source)
+        """A plan from chunks that are read once."""
+        read: list[tuple[str, pa.RecordBatch]] = []
+        plan, _ = self._first_plan(_recorded(batches, read))
+        learn_transforms(plan, self.source)
+        sample = _sample(plan, chain(read, batches))
+        if not sample:
+            raise DataError(NO_ROWS)
+        return with_units(plan, sample)
+
+    def _first_plan(
+        self, batches: Iterable[tuple[str, pa.RecordBatch]], place: int = 0
+    ) -> tuple[Plan, int]:
+        """A plan without units from the first chunk with a complete row, and its place."""
+        for own, (_, batch) in enumerate(batches, place):
+            plan = make_plan(self.text, self.bound, batch, self.factors, self.facts)
+            if plan is not None:
+                return plan, own
+        raise DataError(NO_ROWS)
+
+
+NO_ROWS = "the source has no rows, or all of them have missing values."
+
+ROWS_OF_SAMPLE = 1_000
+"""From which units are chosen: chunks are taken until there are so many."""
+
+
+def _sample(plan: Plan, batches: Iterable[tuple[str, pa.RecordBatch]]) -> list[ChunkRows]:
+    """The first chunks with rows in the model."""
+    found: list[ChunkRows] = []
+    for where, batch in batches:
+        rows = chunk_rows(plan, batch, where)
+        if rows.n:
+            found.append(rows)
+        if sum(own.n for own in found) >= ROWS_OF_SAMPLE:
+            break
+    return found
 
 
 def prepared(text: ModelText, source: Source, levels: Mapping[str, Any] | None) -> Preparation:
@@ -105,11 +143,14 @@ def prepared(text: ModelText, source: Source, levels: Mapping[str, Any] | None) 
     columns = [*predictor_names(bound), *label_names(bound), *beside]
     columns = list(dict.fromkeys(columns))
     source = _narrowed(source, columns)
-    known, categories = given_levels(levels, columns), categorical_columns(source.schema)
+    with_levels = {*factor_columns_of(bound, source.schema), *label_names(bound)}
+    known = given_levels(levels, columns, with_levels)
+    categories = categorical_columns(source.schema)
     factors = _factor_levels(bound, source, known)
     numbers = [name for name in columns if kind_of(source.schema.field(name).type) == "number"]
     ranges = learn_ranges(bound, source, numbers) if bound.plain is None else {}
-    return Preparation(text, bound, source, columns, factors, Facts(known, categories, ranges))
+    facts = Facts(known, categories, ranges, tuple(source.schema.names))
+    return Preparation(text, bound, source, columns, factors, facts)
 
 
 def planned_sums(
@@ -137,7 +178,7 @@ def planned_sums(
     plan = made.plan_from(_recorded(batches, read))
     found = _summed(plan, chain(read, batches), memory=memory)
     refuse_other_labels(plan, found)
-    return plan, found
+    return _with_used_orders(plan, found), found
 
 
 def settled_plan(
@@ -156,35 +197,9 @@ def settled_plan(
         found = sum_rows(plan)
         fewer = _without_empty_levels(plan, found, made.facts.levels)
         if fewer is None:
-            return plan, found
+            return _with_used_orders(plan, found), found
         # a level that only incomplete rows have
         plan = replace(made, factors=fewer).plan()
-
-
-def first_plan(
-    text: ModelText,
-    bound: BoundFormula,
-    batches: Batches,
-    factors: Mapping[str, pd.CategoricalDtype],
-    facts: Facts,
-    source: Source,
-) -> Plan:
-    """A plan from the first chunk that has a complete row.
-
-    Raises
-    ------
-    DataError
-        There is none.
-    """
-    for where, batch in batches:
-        plan = make_plan(text, bound, batch, factors, facts)
-        if plan is None:
-            continue
-        learn_transforms(plan, source)
-        rows = chunk_rows(plan, batch, where)
-        if rows.n:
-            return with_units(plan, rows)
-    raise DataError("the source has no rows, or all of them have missing values.")
 
 
 def summed(
@@ -336,6 +351,19 @@ def refuse_other_labels(plan: Plan, found: LabelledSums) -> None:
                     f"`{name}` has levels that levels= does not have: "
                     f"{listed([str(x) for x in new], 5)}."
                 )
+
+
+def _with_used_orders(plan: Plan, found: LabelledSums) -> Plan:
+    """The plan without categories that no row has: sums must not tell them."""
+    present: dict[str, pd.Index] = {}
+    for group, labels in zip(plan.prototype.groups, found.labels, strict=True):
+        factors = plan.bound.random[group.terms[0]].group
+        for factor, own in zip(factors, label_parts(labels), strict=True):
+            present[unaliased(factor.expr)] = own
+    return replace(
+        plan,
+        orders={name: own[own.isin(present[name])] for name, own in plan.orders.items()},
+    )
 
 
 def _without_empty_levels(

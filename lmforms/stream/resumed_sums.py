@@ -64,7 +64,7 @@ def resumed_sums(
             f"resume= is for files, whose names and times tell whether they are the same later on, "
             f"not for {source.name}."
         )
-    begun = _begun(path, text, source)
+    begun = _begun(path, text, source, levels)
     made = prepared(text, source, levels if begun is None else _levels_of(begun.plan))
     first = begun
 
@@ -130,7 +130,9 @@ def _rounds(items: Sequence[Partition], count: int) -> list[Sequence[Partition]]
     return [items[i : i + count] for i in range(0, len(items), count)]
 
 
-def _begun(path: Path, text: ModelText, source: Source) -> Begun | None:
+def _begun(
+    path: Path, text: ModelText, source: Source, levels: Mapping[str, Any] | None
+) -> Begun | None:
     """What a file holds; None if there is none."""
     if not path.exists():
         return None
@@ -141,14 +143,17 @@ def _begun(path: Path, text: ModelText, source: Source) -> Begun | None:
         plan, totals = sums_of_archive(archive, dict(known))
         progress = progress_of_archive(archive)
     given = plan.formula_data
-    if (given.formula.source, given.weights_column, given.offset_column) != (
-        text.formula,
-        text.weights,
-        text.offset,
+    before = (given.formula.source, given.weights_column, given.offset_column)
+    others = [name for name, own in (levels or {}).items() if not _are_levels(plan, name, own)]
+    if (
+        before != (text.formula, text.weights, text.offset)
+        or repr(dict(given.contrasts)) != repr(dict(text.contrasts or {}))
+        or others
     ):
         raise DataError(
             f"resume: {str(path)!r} holds the sums of {given.formula.source!r} with other "
-            "arguments: give the file another name, or the same formula, weights and offset."
+            "arguments: give the file another name, or the same formula, weights, offset, "
+            "contrasts and levels."
         )
     if progress is None or progress.fingerprint != source.fingerprint:
         raise DataError(
@@ -161,3 +166,9 @@ def _begun(path: Path, text: ModelText, source: Source) -> Begun | None:
 def _levels_of(plan: Plan) -> dict[str, Any]:
     """Levels that need not be looked for again."""
     return {name: dtype.categories for name, dtype in plan.factors.items()} | dict(plan.levels)
+
+
+def _are_levels(plan: Plan, name: str, given: Any) -> bool:
+    """Whether levels are those that the sums were begun with."""
+    own = plan.factors[name].categories if name in plan.factors else plan.levels.get(name)
+    return own is not None and list(own) == list(given)

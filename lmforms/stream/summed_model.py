@@ -14,11 +14,12 @@ from ..control import Control, control_of, method_of
 from ..covariance import Structured
 from ..data.build_design import refuse_constant, warn_of_dropped
 from ..data.changed_formula import ModelChanges
-from ..data.column_ranks import ColumnRanks
-from ..data.design import Design
+from ..data.design import INTERCEPT, Design
 from ..data.random_terms import refuse_dependent, refuse_one_level, refuse_wide
 from ..data.summed_design import NoRows, SummedDesign, refuse_rows, summed_design
 from ..engine.estimate import estimate_sums
+from ..engine.linalg.independent_columns import independent_by_root
+from ..engine.residual_variance import refuse_saturated
 from ..engine.sums.cross_products import CrossProducts
 from ..engine.sums.pilot import pilot_scaling
 from ..engine.sums.settled_sums import SettledSums, settled
@@ -104,6 +105,8 @@ class SummedModel(UnknownNames):
         found = estimate_sums(
             self.products, covariances, reml=reml, control=control, start=start, at=at
         )
+        if at is None:
+            refuse_saturated(found, self.products)
         absent: Any = NoRows()
         return FitState(
             design=self.design,
@@ -185,7 +188,7 @@ def summed_model(
         raise ModelError("the sums hold no rows.")
     refuse_constant(sums.facts.low, sums.facts.high, plan.bound)
     roots = _roots_of_effects(plan, found)
-    _refuse_dependent_effects(plan, roots)
+    _refuse_dependent_effects(plan, found, roots)
     made = settled(sums, plan.covariances)
     n, p = sums.facts.n, len(made.kept)
     if n <= p:
@@ -218,12 +221,24 @@ def _roots_of_effects(plan: Plan, found: LabelledSums) -> list[FloatArray]:
     return roots
 
 
-def _refuse_dependent_effects(plan: Plan, roots: Sequence[FloatArray]) -> None:
-    """Refuse bases with columns that are zero or dependent, by a root of their products."""
-    ranks = ColumnRanks()
-    for term, spec, root in zip(plan.prototype.terms, plan.bound.random, roots, strict=True):
-        if not isinstance(term.covariance, Structured):
-            refuse_dependent(replace(term.matrix, values=root), spec, ranks)
+def _refuse_dependent_effects(plan: Plan, found: LabelledSums, roots: Sequence[FloatArray]) -> None:
+    """Refuse bases with columns that are zero or dependent, by roots of their products."""
+    design, n = plan.prototype, found.sums.facts.n
+    each = zip(design.groups, found.sums.factors, found.sums.scaling.units.bases, strict=True)
+    for group, own, units in each:
+        for t in group.terms:
+            term, root = design.terms[t], roots[t]
+            if isinstance(term.covariance, Structured):
+                continue
+            names = term.matrix.names
+            if units.constant is not None:  # centred: a predictor far from zero is no intercept
+                sizes = 1.0 / units.matrix.diagonal()
+                kept = independent_by_root(own.root, sizes, units.center, units.constant, n)
+            else:
+                place = names.index(INTERCEPT) if INTERCEPT in names else None
+                none = np.zeros(len(names))
+                kept = independent_by_root(root, none + 1.0, none, place, n)
+            refuse_dependent(replace(term.matrix, values=root), plan.bound.random[t], kept)
 
 
 def _with_pilots(
@@ -244,7 +259,10 @@ def _with_pilots(
         if not cancels(products):
             return products
         products = again(pilot_scaling(products))
-    _judge_digits(digits_lost(products))
+    pilot = products.scaling.pilot
+    left = pilot.y_scale * np.sqrt(max(products.unexplained, 0.0) / products.n)
+    if left > pilot.resolution:  # else the response is explained exactly, which is told later
+        _warn_of_digits(digits_lost(products))
     return products
 
 
@@ -255,6 +273,10 @@ def _judge_digits(lost: float) -> None:
             f"about {min(lost, 16.0):.0f} of 16 digits were lost in the sums of squares, so that "
             f"nothing can be estimated: {AGAIN}"
         )
+    _warn_of_digits(lost)
+
+
+def _warn_of_digits(lost: float) -> None:
     if lost > FEWEST_DIGITS_WARNED:
         warnings.warn(
             f"about {lost:.0f} of 16 digits were lost in the sums of squares, as groups or sites "

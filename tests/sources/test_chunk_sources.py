@@ -167,7 +167,7 @@ def test_there_are_no_chunks():
     spent = iter([{"x": [1]}])
     source = ChunkSource(lambda: spent)
     assert read(source, ["x"])["x"] == [1]
-    with pytest.raises(DataError, match="is to make a new iterator each time"):
+    with pytest.raises(DataError, match="must make a new one each time"):
         read(source, ["x"])
 
 

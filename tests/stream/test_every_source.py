@@ -132,7 +132,7 @@ def test_a_source_that_changes_between_passes(tmp_path):
 
     def chunks():
         calls.append(len(calls))
-        return [data if len(calls) < 3 else data.assign(g=data["g"].replace(7, 99))]
+        return [data if len(calls) < 4 else data.assign(g=data["g"].replace(7, 99))]
 
     with pytest.raises(DataError, match=r"the level 99 .* was not there .* it has changed"):
         lf.lmer("y ~ 1 + (1 | g)", chunks)

@@ -167,8 +167,8 @@ class _GrowingLevels:
 
     def sums(self, size: int) -> LevelSums:
         self._grow(size)
-        made = (x[:size].copy() for x in (self.zz, self.zr, self.counts))
-        return LevelSums(*made, self.root)
+        zz, zr = self.zz[:size].copy(), self.zr[:size].copy()
+        return LevelSums(zz, zr, self.counts[:size].copy(), self.root)
 
     def _grow(self, size: int) -> None:
         if size <= len(self.counts):
