@@ -294,7 +294,9 @@ class Evaluator:
 
         used = factor_columns(factor)
         table = Table({n: v for n, v in self.table.items() if n in used}, self.table.index)
-        return depends_on_other_rows(evaluate, table)
+        known = self._materializer.factor_cache.get(factor.expr)
+        values = None if known is None or spec is None else known.values.__wrapped__
+        return depends_on_other_rows(evaluate, table, values)
 
     def _explained(
         self, exc: Exception, factors: Iterable[Factor], part: FormulaPart, what: str

@@ -85,7 +85,9 @@ def _takes_labels(func: ast.expr) -> bool:
     return text in ("I", "Treatment", *LABEL_FUNCTIONS) or text.startswith("contr.")
 
 
-def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> bool:
+def depends_on_other_rows(
+    evaluate: Callable[[Table], Any], table: Table, known: Any = None
+) -> bool:
     """Whether the values of some rows change when others are left out, or fail.
 
     Parameters
@@ -94,6 +96,8 @@ def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> boo
         Gives the values of an expression on a table of rows.
     table : Table
         The columns that the expression uses.
+    known : object, optional
+        The values on the table, where they are known.
 
     Examples
     --------
@@ -103,7 +107,7 @@ def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> boo
     >>> depends_on_other_rows(lambda t: t["x"].clip(0, 2), rows)
     False
     """
-    everywhere = _columns(evaluate(table))
+    everywhere = _columns(evaluate(table) if known is None else known)
     for rows in samples(table):
         columns = {name: c.iloc[rows].reset_index(drop=True) for name, c in table.items()}
         chosen = Table(columns, pd.RangeIndex(len(rows)))

@@ -143,8 +143,6 @@ def _evaluated(
         given = plan.formula_data
         contrasts = {name: c for name, c in given.contrasts.items() if name in table}
         evaluator = Evaluator(table, given.scope, contrasts)
-        every = range(len(prototype.terms))
-        refuse_other_rows(prototype, evaluator, every, "a stream", response=plan.response)
         parts = bound.formula
         specs = [
             (plan.response.spec, parts.response, RESPONSE),
@@ -156,6 +154,8 @@ def _evaluated(
         for made, part in zip(prototype.offsets, parts.offsets, strict=True):
             specs.append((made.spec, part, "the offset"))
         matrices = [evaluator.matrix(*spec).values for spec in specs]
+        every = range(len(prototype.terms))
+        refuse_other_rows(prototype, evaluator, every, "a stream", response=plan.response)
     y, X, *others = matrices
     terms, offsets = others[: len(bound.random)], others[len(bound.random) :]
     offset = np.zeros(table.n)

@@ -77,10 +77,12 @@ class Preparation:
         place = 0
         while True:
             with closing(opened()) as batches:
-                plan, place = self._first_plan(islice(batches, place, None), place)
+                plan, place, first = self._first_plan(islice(batches, place, None), place)
             learn_transforms(plan, self.source)  # by other readings
-            with closing(opened()) as batches:
-                sample = _sample(plan, batches)
+            sample = _sample(plan, [first])
+            if sum(own.n for own in sample) < ROWS_OF_SAMPLE:
+                with closing(opened()) as batches:
+                    sample = _sample(plan, batches)
             if sample:
                 return with_units(plan, sample)
             place += 1
@@ -88,7 +90,7 @@ class Preparation:
     def plan_from(self, batches: Batches) -> Plan:
         """A plan from chunks that are read once."""
         read: list[tuple[str, pa.RecordBatch]] = []
-        plan, _ = self._first_plan(_recorded(batches, read))
+        plan, _, _ = self._first_plan(_recorded(batches, read))
         learn_transforms(plan, self.source)
         sample = _sample(plan, chain(read, batches))
         if not sample:
@@ -97,12 +99,12 @@ class Preparation:
 
     def _first_plan(
         self, batches: Iterable[tuple[str, pa.RecordBatch]], place: int = 0
-    ) -> tuple[Plan, int]:
-        """A plan without units from the first chunk with a complete row, and its place."""
-        for own, (_, batch) in enumerate(batches, place):
-            plan = make_plan(self.text, self.bound, batch, self.factors, self.facts)
+    ) -> tuple[Plan, int, tuple[str, pa.RecordBatch]]:
+        """A plan without units from the first chunk with a complete row, its place, and itself."""
+        for own, chunk in enumerate(batches, place):
+            plan = make_plan(self.text, self.bound, chunk[1], self.factors, self.facts)
             if plan is not None:
-                return plan, own
+                return plan, own, chunk
         raise DataError(NO_ROWS)
 
 
