@@ -32,6 +32,8 @@ class LevelIndex:
         self._known = pd.Index([], dtype=np.int64)
         self._low = 0
         self._table: IndexArray | None = np.full(0, -1, dtype=np.intp)
+        self._dictionary: Any = None
+        self._places = np.zeros(0, dtype=np.intp)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -56,8 +58,25 @@ class LevelIndex:
             where, labels = factorized(values)
             return self._by_labels(where, labels)
         coded = values.dictionary_encode() if not hasattr(values, "dictionary") else values
-        labels = pd.Index(coded.dictionary.to_pylist(), dtype=object)
-        return self._by_labels(coded.indices.to_numpy(zero_copy_only=False), labels)
+        return self._of_dictionary(coded.indices.to_numpy(zero_copy_only=False), coded.dictionary)
+
+    def _of_dictionary(self, where: IndexArray, dictionary: Any) -> IndexArray:
+        """Of places in a dictionary of Arrow, which may go on that of the chunk before."""
+        known = self._dictionary
+        if known is None or not dictionary.slice(0, len(known)).equals(known):
+            self._places = np.zeros(0, dtype=np.intp)
+        more = np.full(len(dictionary) - len(self._places), -1, dtype=np.intp)
+        self._dictionary, self._places = dictionary, np.concatenate([self._places, more])
+        codes = self._places[where]
+        unknown = codes < 0
+        if unknown.any():
+            occurs = np.zeros(len(dictionary), dtype=bool)
+            occurs[where[unknown]] = True
+            (new,) = occurs.nonzero()
+            labels = pd.Index(dictionary.take(new).to_pylist(), dtype=object)
+            self._places[new] = self._by_labels(*factorized(pd.Series(labels)))
+            codes = self._places[where]
+        return codes
 
     def _of_integers(self, values: IndexArray) -> IndexArray:
         if not len(values):

@@ -24,6 +24,7 @@ from ..sources.source import Partition, Source
 from ..support.arrays import IndexArray
 from .chunk_rows import ChunkRows, chunk_rows
 from .labelled_sums import ChunkSummer, LabelledSums, combined, label_parts
+from .learn_computed import computed_levels
 from .learn_levels import given_levels, learn_levels
 from .learn_transforms import learn_ranges, learn_transforms
 from .make_plan import (
@@ -32,6 +33,7 @@ from .make_plan import (
     categorical_columns,
     factor_columns_of,
     make_plan,
+    plan_of,
     with_units,
 )
 from .plan import Plan, label_names, predictor_names
@@ -78,7 +80,11 @@ class Preparation:
         while True:
             with closing(opened()) as batches:
                 plan, place, first = self._first_plan(islice(batches, place, None), place)
-            learn_transforms(plan, self.source)  # by other readings
+            learnt = computed_levels(plan, self.source)  # by other readings
+            if learnt is not None:
+                known = plan.factors, plan.levels, plan.orders
+                plan = plan_of(plan.formula_data, *known, learnt)
+            learn_transforms(plan, self.source)
             sample = _sample(plan, [first])
             if sum(own.n for own in sample) < ROWS_OF_SAMPLE:
                 with closing(opened()) as batches:

@@ -235,3 +235,35 @@ def test_predictions_of_sources_that_lack_columns(tmp_path):
         empty = lf.lmer("y ~ 1 + (1 | g)", data)
     found = next(iter(empty.predict([data[["x"]][:4]], random="none")))
     assert found.num_rows == 4
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ I(t > 2) + (1 | g)",
+        "y ~ factor(t) + (1 | g)",
+        "y ~ C(t, contr.sum) * x + (1 | g)",
+        "y ~ x + (0 + factor(h) | f)",
+        "y ~ as_character(t) + (1 | g)",
+    ],
+)
+def test_levels_of_computed_factors(tmp_path, formula):
+    """The first rows, which are sorted, have one of them alone."""
+    data = rows(9)
+    data["t"] = np.repeat(np.arange(6), 100)
+    data["h"] = np.repeat([1, 2], 300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularWarning)
+        sums, whole = lf.summarise(formula, chunks(data, 90)), lf.lmer(formula, data)
+        same(sums.fit(), whole)
+        sums.save(tmp_path / "sums")
+        same(lf.load(tmp_path / "sums").fit(), whole)
+        new = data.iloc[[0, 300, 599]]
+        np.testing.assert_allclose(sums.fit().predict(new), whole.predict(new), rtol=1e-6)
+
+
+def test_levels_that_are_written_in_the_formula():
+    data = rows(9).assign(t=np.repeat(np.arange(6), 100))
+    formula = "y ~ C(t, levels=[0, 1, 2, 3, 4, 5]) + (1 | g)"
+    same(lf.lmer(formula, chunks(data, 90)), lf.lmer(formula, data))
+    same(lf.lmer(formula, iter(chunks(data, 90))), lf.lmer(formula, data))

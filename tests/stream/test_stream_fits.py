@@ -340,3 +340,25 @@ def test_labels_of_many_types():
         same(lf.lmer("y ~ 1 + (1 | g)", chunks(own, 70)), lf.lmer("y ~ 1 + (1 | g)", own))
     mixed = [data[:100], data[100:].astype({"g": float})]  # 3 and 3.0 are one level
     same(lf.lmer("y ~ 1 + (1 | g)", mixed), lf.lmer("y ~ 1 + (1 | g)", data))
+
+
+def test_dictionaries_that_grow_and_begin_again():
+    """Labels of a row group: each batch goes on the dictionary of the one before."""
+    random = np.random.default_rng(5)
+    labels = np.array([f"p{i:03}" for i in range(300)])
+    g = random.integers(0, 300, 4_000)
+    data = pd.DataFrame({"y": g % 7 + random.normal(size=4_000), "g": labels[g]})
+    parts, known = [], []
+    for i, own in enumerate(chunks(data, 400)):
+        if i == 6:
+            known = ["never", *labels[::-1]]
+        known += [label for label in own["g"].unique() if label not in known]
+        codes = pd.Categorical(own["g"], known).codes.astype(np.int32)
+        column = pa.DictionaryArray.from_arrays(codes, known)
+        parts.append(pa.table({"y": own["y"].to_numpy(), "g": column}))
+    whole = lf.lmer("y ~ 1 + (1 | g)", data)
+    fit = lf.lmer("y ~ 1 + (1 | g)", parts)
+    assert fit.criterion == pytest.approx(whole.criterion, rel=1e-9)
+    own = fit.random_effects["g"].sort_index()
+    assert own.index.tolist() == whole.random_effects["g"].index.tolist()
+    np.testing.assert_allclose(own, whole.random_effects["g"], atol=1e-6)
