@@ -71,7 +71,9 @@ def combined(a: LabelledSums, b: LabelledSums) -> LabelledSums:
         there[new] = np.arange(len(own), len(own) + len(new))
         first.append(np.arange(len(own)))
         second.append(there)
-        labels.append(own.append(other[new]) if len(own) else other)
+        if len(own) and len(new):
+            own = own.append(other[new])
+        labels.append(own if len(own) else other)
     sizes = [len(x) for x in labels]
     return LabelledSums(
         sums=a.sums.placed(first, sizes) + b.sums.placed(second, sizes),

@@ -34,7 +34,7 @@ class _Numbers(Source):
             if self.fails is not None:
                 time.sleep(0.005)
             self.read += 1
-            yield pa.record_batch({"x": [200 * i + j]})
+            yield pa.record_batch([pa.array([200 * i + j])], names=["x"])
 
 
 def numbers(partitions):

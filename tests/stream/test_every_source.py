@@ -32,6 +32,7 @@ def _data():
 
 
 DATA = _data()
+CONNECTIONS = []
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,7 @@ def folder(tmp_path_factory):
 def _duckdb(query):
     duckdb = pytest.importorskip("duckdb")
     connection = duckdb.connect()
+    CONNECTIONS.append(connection)  # older ones close with their last reference
     connection.register("rows", DATA)
     return connection.sql("SELECT * FROM rows") if query is None else (connection, query)
 
