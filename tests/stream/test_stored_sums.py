@@ -147,7 +147,7 @@ MODELS = [
     ("y ~ C(d.dt.quarter) + (1 | g)", {}),
     ("y ~ x + ar1(0 + factor(i) | g)", {}),
     ("y ~ x + cs(0 + f | g)", {}),
-    ("y ~ x + (us(f):ar1(factor(i)) | g)", {}),
+    pytest.param("y ~ x + (us(f):ar1(factor(i)) | g)", {}, marks=pytest.mark.slow),
     ("y ~ . + (1 | g)", {"data": DATA[["g", "x", "y", "b", "f"]]}),
     ("y ~ x + f + (1 | g)", {"levels": {"g": range(15), "f": ["a", "b", "c"]}}),
 ]
