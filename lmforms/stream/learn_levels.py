@@ -55,7 +55,7 @@ class FoundLevels:
         if not self.present:
             raise DataError(f"`{name}` is missing in all rows.")
         if self.order is not None and not is_text:
-            found = [level for level in self.order if level in self.present]
+            found = [level for level in dict.fromkeys(self.order) if level in self.present]
         else:
             found = sorted(self.present)
         if is_text and as_is:

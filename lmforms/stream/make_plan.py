@@ -200,7 +200,8 @@ def plan_of(
 
 
 def _categories(batch: pa.RecordBatch, name: str) -> pd.Index:
-    return pd.Index(batch.column(name).dictionary.to_pylist(), dtype=object)
+    levels = dict.fromkeys(batch.column(name).dictionary.to_pylist())  # some may stand twice
+    return pd.Index([level for level in levels if level is not None], dtype=object)
 
 
 def with_units(plan: Plan, chunks: Sequence[ChunkRows]) -> Plan:
@@ -266,7 +267,9 @@ def _prototype_frame(
     for name in labels:
         if name not in made:
             own = chunk.labels[name]
-            own = own if isinstance(own, (np.ndarray, pd.Series)) else own.to_pandas()
-            made[name] = pd.Series(own).iloc[rows].reset_index(drop=True)
+            if isinstance(own, (np.ndarray, pd.Series)):
+                made[name] = pd.Series(own).iloc[rows].reset_index(drop=True)
+            else:
+                made[name] = pd.Series(own.take(rows).to_pylist())
     in_order = [name for name in order if name in made]  # for `.`, and which column is dropped
     return pd.DataFrame({name: made[name] for name in in_order})

@@ -267,3 +267,17 @@ def test_levels_that_are_written_in_the_formula():
     formula = "y ~ C(t, levels=[0, 1, 2, 3, 4, 5]) + (1 | g)"
     same(lf.lmer(formula, chunks(data, 90)), lf.lmer(formula, data))
     same(lf.lmer(formula, iter(chunks(data, 90))), lf.lmer(formula, data))
+
+
+def test_dictionaries_with_levels_twice_and_missing():
+    """What functions of Arrow may leave."""
+    data = rows(10)
+    codes = data["f"].map({"a": 0, "b": 1, "c": 2}).to_numpy()
+    odd = np.where((codes == 0) & (np.arange(600) % 2 == 0), 3, codes).astype(np.int32)
+    column = pa.DictionaryArray.from_arrays(odd, pa.array(["a", "b", "c", "a", None]))
+    columns = {name: data[name].to_numpy() for name in ("y", "x", "g")}
+    parts = [pa.table({**columns, "f": column})]
+    same(lf.lmer("y ~ x + f + (1 | g)", parts), lf.lmer("y ~ x + f + (1 | g)", data))
+    fit, whole = (lf.lmer("y ~ x + (1 | g) + (1 | f)", d) for d in (parts, data))
+    assert fit.criterion == pytest.approx(whole.criterion, rel=1e-9)
+    assert fit.random_effects["f"].index.tolist() == ["a", "b", "c"]
