@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,11 +23,12 @@ VALUES_OF_NUMBERS = 32
 """Values of numbers with each combination of levels, so that products of them are independent."""
 
 MOST_COMBINED_ROWS = 1_000_000
+"""Rows of :func:`all_combinations`: more take hundreds of MB."""
 
 NEEDS_ROWS = (
-    "this needs the rows of the fit, and the model was fitted from sums of a stream: predict, "
-    "fitted values and residuals of a table are `fit.predict(table)`; for the rest fit rows in "
-    "memory, some of them if there are too many."
+    "this needs the rows of the fit, and the model was fitted from sums of a stream: fitted values "
+    "of a table are `fit.predict(table)`, and residuals its response less these; for the rest fit "
+    "rows in memory, some of them if there are too many."
 )
 
 
@@ -146,7 +148,7 @@ def all_combinations(table: Table, names: Sequence[str]) -> Table:
     """Every combination of the levels of factors, each with several values of the numbers."""
     factors = [name for name in names if has_levels(table[name])]
     sizes = [len(_levels(table[name])) for name in factors]
-    cells = int(np.prod(sizes, dtype=np.int64))
+    cells = math.prod(sizes)
     if cells * VALUES_OF_NUMBERS > MOST_COMBINED_ROWS:
         refuse_rows()
     n = cells * VALUES_OF_NUMBERS

@@ -63,6 +63,10 @@ class Source(ABC):
     def partitions(self) -> list[Partition]:
         """All rows, as one or more partitions that can be read side by side."""
 
+    def with_columns(self, columns: Sequence[str]) -> Source:
+        """The same for readers of these columns, where a source has to know them before."""
+        return self
+
     @property
     def fingerprint(self) -> str:
         """What tells whether it is the same source later on; empty where nothing does."""

@@ -14,6 +14,7 @@ from ..errors import DataError, listed
 from ..sources.arrow_types import kind_of
 from ..support.arrays import BoolArray
 from ..support.column_table import LateColumns, Levels, Table
+from .plan import Plan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,6 +99,21 @@ def chunk_columns(
         labels={name: label_values(name, batch.column(name)) for name in labels},
         n_read=n,
         missing={name: int(own[name].sum()) for name in counted},
+    )
+
+
+def complete_rows(plan: Plan, batch: pa.RecordBatch) -> ChunkColumns:
+    """The columns of a plan in the rows that have all of them.
+
+    Missing weights do not make a row incomplete: they are refused.
+    """
+    weights = plan.formula_data.weights_column
+    return chunk_columns(
+        batch,
+        predictors=dict.fromkeys([*plan.predictors, *plan.beside]),
+        factors=plan.factors,
+        labels=plan.labels,
+        may_be_missing=() if weights is None else (weights,),
     )
 
 

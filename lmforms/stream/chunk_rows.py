@@ -18,7 +18,7 @@ from ..formula.plain_terms import plain_matrix
 from ..residual import Independent, Residual, Weighted
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.column_table import Levels, Table
-from .chunk_columns import ChunkColumns, chunk_columns
+from .chunk_columns import ChunkColumns, complete_rows
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -94,13 +94,7 @@ def chunk_rows(plan: Plan, batch: pa.RecordBatch, where: str) -> ChunkRows:
 def _chunk_rows(plan: Plan, batch: pa.RecordBatch) -> ChunkRows:
     given = plan.formula_data
     weights_name, offset_name = given.weights_column, given.offset_column
-    chunk = chunk_columns(
-        batch,
-        predictors=dict.fromkeys([*plan.predictors, *plan.beside]),
-        factors=plan.factors,
-        labels=plan.labels,
-        may_be_missing=() if weights_name is None else (weights_name,),
-    )
+    chunk = complete_rows(plan, batch)
     y, X, terms, offset, labels = _evaluated(plan, chunk)
     if offset_name is not None:
         offset = offset + chunk.table[offset_name].to_numpy(dtype=np.float64)

@@ -15,7 +15,7 @@ import pandas as pd
 from ..formula.evaluator import Evaluator, Learnt
 from ..formula.formulaic_factors import factor_columns, factors_of
 from ..sources.source import Partition, Source
-from .chunk_columns import chunk_columns
+from .chunk_columns import complete_rows
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -69,10 +69,8 @@ def _computed_factors(plan: Plan) -> tuple[ComputedFactor, ...]:
     """Those of a formula; of columns of text and categories all levels are known already."""
     if plan.bound.plain is not None:
         return ()
-    matrices = [plan.response, plan.prototype.fixed]
-    matrices += [term.matrix for term in plan.prototype.terms]
     found: dict[str, ComputedFactor] = {}
-    for matrix in matrices:
+    for matrix in plan.matrices:
         spec = matrix.spec
         for factor in factors_of(spec.formula):
             kind, state = spec.encoder_state.get(factor.expr, (None, {}))
@@ -92,12 +90,7 @@ def _levels_of(
     found: Found = {own.factor.expr: frozenset() for own in factors}
     for partition in partitions:
         for batch in partition.read(plan.columns):
-            chunk = chunk_columns(
-                batch,
-                predictors=dict.fromkeys([*plan.predictors, *plan.beside]),
-                factors=plan.factors,
-                labels=plan.labels,
-            )
+            chunk = complete_rows(plan, batch)
             if chunk.table.n:
                 evaluator = Evaluator(chunk.table, plan.formula_data.scope, {})
                 for own in factors:

@@ -27,7 +27,7 @@ from ..formula.terms import BoundFormula
 from ..sources.source import Partition, Source
 from ..support.arrays import FloatArray
 from ..support.column_table import Table
-from .chunk_columns import chunk_columns
+from .chunk_columns import complete_rows
 from .plan import Plan
 
 SPLINES = ("bs", "cr", "cs", "cc", "ns")
@@ -157,10 +157,8 @@ def _states(plan: Plan) -> dict[str, list[dict[str, Any]]]:
     """What each call has learnt, wherever it stands in the formula."""
     if plan.bound.plain is not None:
         return {}
-    matrices = [plan.response, plan.prototype.fixed, *plan.prototype.offsets]
-    matrices += [term.matrix for term in plan.prototype.terms]
     found: dict[str, list[dict[str, Any]]] = {}
-    for matrix in matrices:
+    for matrix in plan.matrices:
         for text, state in matrix.spec.transform_state.items():
             if state and not any(state is known for known in found.get(text, [])):
                 found.setdefault(text, []).append(state)
@@ -327,12 +325,7 @@ def _of_partitions(
 
 
 def _values(plan: Plan, argument: str, batch: Any) -> FloatArray:
-    chunk = chunk_columns(
-        batch,
-        predictors=dict.fromkeys([*plan.predictors, *plan.beside]),
-        factors=plan.factors,
-        labels=plan.labels,
-    )
+    chunk = complete_rows(plan, batch)
     if not chunk.table.n:
         return np.zeros(0)
     value = Evaluator(chunk.table, plan.formula_data.scope, {}).value(_factor(argument))

@@ -14,7 +14,7 @@ from ..control import Control, control_of
 from ..data.input_table import column_names
 from ..errors import ArgumentError, DataError, ModelError
 from ..results.model_results import MixedModelResults
-from ..sources.counted import CountedSource
+from ..sources.counted_sources import CountedSource
 from ..sources.lookup import source_of
 from ..sources.source import Source
 from ..support.arguments import flag, named_arguments, whole_number

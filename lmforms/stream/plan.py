@@ -78,6 +78,12 @@ class Plan:
         return tuple(dict.fromkeys([*self.predictors, *self.labels, *self.beside]))
 
     @property
+    def matrices(self) -> list[TermMatrix]:
+        """Of the response, the fixed part, the random terms and the offsets."""
+        terms = [term.matrix for term in self.prototype.terms]
+        return [self.response, self.prototype.fixed, *terms, *self.prototype.offsets]
+
+    @property
     def covariances(self) -> tuple[Covariance, ...]:
         """Structure of each grouping factor."""
         return tuple(group.covariance for group in self.prototype.groups)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ def resumed_sums(
         )
     begun = _begun(path, text, source, levels)
     made = prepared(text, source, levels if begun is None else _levels_of(begun.plan))
+    if begun is not None:  # levels that were found are no levels that the user gave
+        made = replace(made, facts=replace(made.facts, levels=begun.plan.levels))
     first = begun
 
     def sum_rows(plan: Plan) -> LabelledSums:

@@ -63,12 +63,10 @@ def same_labels(
 
 def learnt(plan: Plan) -> dict[str, str]:
     """What the transforms of a formula have learnt, as text."""
-    matrices = [plan.response, plan.prototype.fixed, *plan.prototype.offsets]
-    matrices += [term.matrix for term in plan.prototype.terms]
     if plan.bound.plain is not None:
         return {}
     return {
         text: repr(encode_value(state))
-        for matrix in matrices
+        for matrix in plan.matrices
         for text, state in matrix.spec.transform_state.items()
     }

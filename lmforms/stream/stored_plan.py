@@ -153,16 +153,11 @@ def needed_names(facts: Facts, context: Mapping[str, Any], what: str) -> list[st
 # --- parts of a plan ----------------------------------------------------------------------------
 
 
-def _matrices(plan: Plan) -> list[TermMatrix]:
-    terms = [term.matrix for term in plan.prototype.terms]
-    return [plan.response, plan.prototype.fixed, *terms, *plan.prototype.offsets]
-
-
 def _learnt_by(plan: Plan) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """What transforms have learnt, and the levels of factors, by the text of each."""
     transforms: dict[str, Any] = {}
     categories: dict[str, list[Any]] = {}
-    for matrix in _matrices(plan):
+    for matrix in plan.matrices:
         if not isinstance(matrix.terms, EvaluatedTerms):
             continue
         transforms |= matrix.spec.transform_state
@@ -175,7 +170,7 @@ def _learnt_by(plan: Plan) -> tuple[dict[str, Any], dict[str, list[Any]]]:
 def _made(plan: Plan) -> dict[str, Any]:
     """Names and structures that come out of a formula."""
     return {
-        "columns": [list(matrix.names) for matrix in _matrices(plan)],
+        "columns": [list(matrix.names) for matrix in plan.matrices],
         "groups": [
             [g.name, list(g.columns), type(g.covariance).__name__, g.covariance.n_theta]
             for g in plan.prototype.groups

@@ -19,7 +19,7 @@ from ..data.random_terms import refuse_dependent, refuse_one_level, refuse_wide
 from ..data.summed_design import NoRows, SummedDesign, refuse_rows, summed_design
 from ..engine.estimate import estimate_sums
 from ..engine.linalg.independent_columns import independent_by_root
-from ..engine.residual_variance import refuse_saturated
+from ..engine.residual_variance import EXPLAINED_BY_FIXED, refuse_saturated
 from ..engine.sums.cross_products import CrossProducts
 from ..engine.sums.pilot import pilot_scaling
 from ..engine.sums.settled_sums import SettledSums, settled
@@ -201,6 +201,8 @@ def summed_model(
     refuse_wide(design.groups, design.terms, design.n)
     if len(made.kept) < len(design.fixed.names):
         warn_of_dropped("the fixed-effects columns", design.x_dropped)
+    if made.explained_by_fixed:
+        raise ModelError(EXPLAINED_BY_FIXED)
     products = _with_pilots(plan, made, found, sources)
     return SummedModel(design, products)
 

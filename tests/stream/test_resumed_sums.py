@@ -117,6 +117,23 @@ def test_a_level_of_incomplete_rows_alone(folder, data):
         assert (sums.nobs, sums.n_read) == (5_996, 6_000)
 
 
+def test_such_a_level_after_an_interruption(folder, data, read):
+    """It is the first in order: with it, the columns of X would be others."""
+    seen, fails = read
+    rows = data[:500].copy()
+    rows.loc[:3, "f"], rows.loc[:3, "y"] = "a", np.nan
+    rows.to_parquet(folder / "00.parquet")
+    files, path = str(folder / "*.parquet"), folder / "sums.lmf"
+    fails.append([p.name for p in source_of(files).partitions()][7])
+    with pytest.raises(KeyboardInterrupt):
+        lf.summarise(FORMULA, files, resume=path)
+    fails.clear()
+    assert lf.summarise(FORMULA, files, resume=path).columns == ["Intercept", "x", "f[T.v]"]
+    seen.clear()
+    assert lf.summarise(FORMULA, files, resume=path).nobs == 5_996
+    assert not seen
+
+
 def half(x):
     return x / 2.0
 

@@ -32,11 +32,14 @@ class SettledSums:
     digits_lost : float
         Decimal digits that the change of units lost: where the sample lies far from all rows, or
         columns of X, a basis, or X and the response are nearly dependent.
+    explained_by_fixed : bool
+        Whether X leaves no more of the response than rounding.
     """
 
     cp: CrossProducts
     kept: IndexArray
     digits_lost: float
+    explained_by_fixed: bool
 
 
 def settled(sums: AdditiveSums, covariances: Sequence[Covariance]) -> SettledSums:
@@ -55,12 +58,17 @@ def settled(sums: AdditiveSums, covariances: Sequence[Covariance]) -> SettledSum
     """
     kept = independent_columns_of(sums)
     own = sums.of_columns(kept)
-    scaling, lost = _settled_units(own, covariances)
-    return SettledSums(products_of(own.in_units(scaling)), kept, lost)
+    scaling, lost, explained = _settled_units(own, covariances)
+    return SettledSums(products_of(own.in_units(scaling)), kept, lost, explained)
 
 
-def _settled_units(sums: AdditiveSums, covariances: Sequence[Covariance]) -> tuple[Scaling, float]:
-    """Units in which all rows are orthonormal, and how many digits are lost on the way to them."""
+def _settled_units(
+    sums: AdditiveSums, covariances: Sequence[Covariance]
+) -> tuple[Scaling, float, bool]:
+    """Units in which all rows are orthonormal, and how many digits are lost on the way to them.
+
+    And whether X leaves no more of the response than rounding.
+    """
     n, p = sums.facts.n, len(sums.rr) - 1
     given, pilot = sums.scaling.units, sums.scaling.pilot
     x, lost = _orthonormal_map(sums.root[:, :p], given.x, n)
@@ -68,6 +76,9 @@ def _settled_units(sums: AdditiveSums, covariances: Sequence[Covariance]) -> tup
     R = triangular_root(sums.root) if len(sums.root) > p else np.zeros((p + 1, p + 1))
     g = L.T @ (R[:p, :p].T @ R[:p, p]) / n
     whole, left = float(R[:, p] @ R[:, p]), float(R[p, p]) ** 2
+    largest = max(sums.facts.size, -sums.facts.low, sums.facts.high)
+    rounding = float(resolution(largest)) * float(np.sqrt(sums.facts.weights / n))
+    explained = pilot.y_scale * float(np.sqrt(left / n)) <= rounding
     if not left > np.finfo(np.float64).eps ** 2 * whole:
         left = whole
     lost = max(lost, np.log10(whole / left) if left else 0.0)
@@ -76,17 +87,15 @@ def _settled_units(sums: AdditiveSums, covariances: Sequence[Covariance]) -> tup
         found, own_lost = _basis_map(f.root, own, covariance, n)
         maps.append(found)
         lost = max(lost, own_lost)
-    largest = max(sums.facts.size, -sums.facts.low, sums.facts.high)
-    weight = float(np.sqrt(sums.facts.weights / n))
     settled_pilot = Pilot(
         gamma=back @ pilot.gamma + pilot.y_scale * g,
         y_scale=pilot.y_scale * (float(np.sqrt(left / n)) or 1.0),
         effects=tuple(np.zeros((*f.zr.shape[:2], p + 1)) for f in sums.factors),
         shift=pilot.shift,
         shift_beta=pilot.shift_beta,
-        resolution=float(resolution(largest)) * weight,
+        resolution=rounding,
     )
-    return Scaling(Units(x, tuple(maps)), settled_pilot), lost
+    return Scaling(Units(x, tuple(maps)), settled_pilot), lost, explained
 
 
 def _orthonormal_map(root: FloatArray, given: AffineMap, n: int) -> tuple[AffineMap, float]:
