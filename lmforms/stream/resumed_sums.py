@@ -16,8 +16,9 @@ from ..storage.atomic import checked_path
 from ..support.caller import caller_variables
 from .labelled_sums import LabelledSums, combined
 from .make_plan import ModelText
-from .passes import prepared, settled_plan, summed
+from .passes import settled_plan, summed, with_used_orders
 from .plan import Plan
+from .prepare_plan import prepared
 from .stored_sums import SUMS_FORMAT, Progress, progress_of_archive, save_sums, sums_of_archive
 
 SECONDS_BETWEEN = 60.0
@@ -119,7 +120,7 @@ def _summed_with_file(
         raise
     assert totals is not None
     if left:
-        save_sums(plan, totals, path, _progress(source, every, done))
+        save_sums(with_used_orders(plan, totals), totals, path, _progress(source, every, done))
     return totals
 
 

@@ -25,7 +25,7 @@ from ..formula.evaluator import Learnt
 from ..formula.formulaic_factors import factor_columns, factors_of
 from ..formula.parse import parse_formula
 from ..formula.scope import Scope
-from ..formula.term_matrix import EvaluatedTerms, TermMatrix
+from ..formula.term_matrix import EvaluatedTerms
 from ..formula.terms import BoundFormula
 from ..storage.header import MAX_FORMULA_LENGTH
 from ..storage.index_json import decode_index, encode_index

@@ -1,6 +1,7 @@
 """Streams that were made to break: first chunks that say little, and what hides in the others."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,31 @@ def test_a_column_that_only_the_sample_keeps(seed, formula):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankWarning)
         same(lf.lmer(formula, chunks(data, 10)), lf.lmer(formula, data), 1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("scale", [1.0, 1e-7 / 3.0, 7e9])
+def test_a_response_that_is_computed_from_predictors(seed, scale):
+    data = rows(seed).sample(frac=1.0, random_state=seed)
+    data["whole"] = np.arange(600.0) % 7.0
+    formula = "y ~ x + z + whole + (1 | g)"
+    several = 3.0 + data["x"] / 7.0 - 0.1 * data["z"]
+    for y in (data["x"], data["whole"], several):
+        own = data.assign(y=scale * y)
+        sums = lf.summarise(formula, own[:300]) + lf.summarise(formula, own[300:])
+        for fit in (
+            partial(lf.lmer, formula, own),
+            partial(lf.lmer, formula, chunks(own, 100)),
+            sums.fit,
+        ):
+            with pytest.raises(ModelError, match="the fixed effects explain the response exactly"):
+                fit()
+    noise = np.random.default_rng(seed).normal(size=600)
+    own = data.assign(y=scale * (several + 1e-9 * noise))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularWarning)
+        found, expected = lf.lmer(formula, chunks(own, 100)), lf.lmer(formula, own)
+    assert found.sigma == pytest.approx(expected.sigma, rel=1e-5)
 
 
 def test_first_chunks_that_are_unlike_the_others():

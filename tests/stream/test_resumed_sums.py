@@ -45,8 +45,7 @@ def read(monkeypatch):
     def chunk_rows(plan, batch, where):
         if where in fails:
             raise KeyboardInterrupt
-        if plan.scaling is not None:  # else it is the sample of a plan
-            seen.append(where)
+        seen.append(where)
         return before(plan, batch, where)
 
     monkeypatch.setattr(passes, "chunk_rows", chunk_rows)
@@ -132,6 +131,19 @@ def test_such_a_level_after_an_interruption(folder, data, read):
     seen.clear()
     assert lf.summarise(FORMULA, files, resume=path).nobs == 5_996
     assert not seen
+
+
+def test_categories_without_rows_are_not_written(folder, data):
+    order = [f"g{i}" for i in range(39, -1, -1)]
+    data["g"] = ("g" + data["g"].astype(str)).astype(pd.CategoricalDtype([*order, "none"]))
+    for i in range(12):
+        data[500 * i : 500 * (i + 1)].to_parquet(folder / f"{i:02}.parquet")
+    files, path = str(folder / "*.parquet"), folder / "sums.lmf"
+    own = lf.summarise(FORMULA, files, resume=path)
+    assert own._plan.orders["g"].tolist() == order
+    for sums in (lf.load(path), lf.summarise(FORMULA, files, resume=path)):
+        assert sums._plan.orders["g"].tolist() == order
+        same(sums.fit(), lf.lmer(FORMULA, data))
 
 
 def half(x):
