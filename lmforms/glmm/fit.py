@@ -32,7 +32,7 @@ MOST_NODES = 100
 MOST_PRODUCT_NODES = 100_000
 """Nodes of a product rule, each of which evaluates all rows."""
 
-INVERSE = (
+MAKE_INVERTIBLE = (
     "Add a small number to its diagonal, such as K + 0.01 * np.eye(len(K)), or make one level of "
     "those that are copies of each other."
 )
@@ -170,7 +170,7 @@ def fit_generalized(
     """
     if nagq > 1 and relationship:
         raise ModelError("nagq: quadrature is for independent levels. Use nagq=1.")
-    priors = precisions_of(design, relationship, INVERSE) if relationship else []
+    priors = precisions_of(design, relationship, MAKE_INVERTIBLE) if relationship else []
     covariances = [g.covariance for g in design.groups]
     return estimate_generalized(
         _rows(design, likelihood),
@@ -191,7 +191,7 @@ def problem_of_design(
     control: Control,
 ) -> tuple[GeneralizedProblem, FloatArray]:
     """The criterion of a design, and the sizes of its priors: see :func:`.problem_of_rows`."""
-    priors = precisions_of(design, relationship, INVERSE) if relationship else []
+    priors = precisions_of(design, relationship, MAKE_INVERTIBLE) if relationship else []
     covariances = [g.covariance for g in design.groups]
     rows = _rows(design, likelihood)
     return problem_of_rows(rows, likelihood, design.offset, covariances, priors, control)

@@ -15,9 +15,9 @@ LEAST_RADIUS_AT_FIRST = 2.0
 """Standard errors that the first step may go, at least; with many levels even a good start is
 hundreds of them from the optimum."""
 
-NEAR = 1e-6
-"""Differences of the function that its gradient judges: the terms of which it is a sum may be so
-large that their rounding is about as much."""
+ROUNDING_OF_VALUES = 1e-6
+"""Smaller differences of the function are judged by its gradient: the terms of which it is a sum
+may be so large that their rounding is about as much."""
 
 LEAST_CURVATURE_ALONG_STEP = 1e-8
 """Relative curvature along a step below which the matrix is not updated."""
@@ -139,7 +139,7 @@ def quasi_newton(
 
 def _is_rounding(here: Point, there: Point, predicted: float, scale: FloatArray) -> bool:
     """Whether values are too near to compare, and the slope in standard errors is smaller."""
-    near = max(NEAR, 1e3 * np.finfo(float).eps * (1.0 + abs(here.value)))
+    near = max(ROUNDING_OF_VALUES, 1e3 * np.finfo(float).eps * (1.0 + abs(here.value)))
     own = np.where(scale > 0.0, scale, 1.0)
     before, after = (np.abs(g / own).max() for g in (here.gradient, there.gradient))
     return bool(predicted < near and there.value - here.value < near and after < before)

@@ -33,7 +33,7 @@ NEGATIVE_CURVATURE = -1e-3
 MOST_RESTARTS = 4
 """Searches that begin beside a saddle point or on the boundary."""
 
-INSIDE = 0.1
+ADDED_DEVIATION = 0.1
 """Standard deviations added to a singular λ, relative to that of a row's working response, from
 which the search is repeated: a λ of correlated effects may have a local minimum on its boundary."""
 
@@ -123,7 +123,7 @@ def search(
     known = np.zeros((len(begin.psi), len(begin.psi)))
     known[m : m + p, m : m + p] = 2.0 * fixed_information(problem.model.rows, found)
     end = run.minimum(begin, last, most, known)
-    inside = run.inside(end.point, control.singular) if end.converged else None
+    inside = run.away_from_singular(end.point, control.singular) if end.converged else None
     if inside is not None:
         other = run.minimum(inside, last, most, known)
         if other.point.value < end.point.value - NOT_LOWER:
@@ -249,7 +249,7 @@ class _Search:
             begin, information = down, self._first_curvature(down, known)
         return replace(end, evaluations=self.count)
 
-    def inside(self, at: Point, tolerance: float) -> Point | None:
+    def away_from_singular(self, at: Point, tolerance: float) -> Point | None:
         """A point beside one where the λ of correlated random effects is singular."""
         problem, psi = self.problem, at.psi.copy()
         size = self.sizes[0] if problem.n_theta else 1.0
@@ -259,7 +259,9 @@ class _Search:
                 continue
             if any(structure.is_singular(psi[own], tolerance * size)):
                 lam = structure.factor(psi[own])
-                psi[own] = structure.nearest(lam @ lam.T + (INSIDE * size) ** 2 * np.eye(len(lam)))
+                psi[own] = structure.nearest(
+                    lam @ lam.T + (ADDED_DEVIATION * size) ** 2 * np.eye(len(lam))
+                )
         if (psi == at.psi).all():
             return None
         try:

@@ -55,7 +55,7 @@ MOST_DIGITS_LOST = 1.5
 FEWEST_DIGITS_WARNED, MOST_DIGITS_WARNED = 3.0, 11.0
 """Where they cannot: fewer are not worth a word, after more there is nothing to estimate."""
 
-AGAIN = (
+READ_AGAIN_OR_SHIFT = (
     "fit the source itself, or a function that makes its chunks, whose rows are read again then, "
     "or subtract a number from the columns, the same everywhere."
 )
@@ -273,7 +273,7 @@ def _judge_digits(lost: float) -> None:
     if lost > MOST_DIGITS_WARNED:
         raise NumericalError(
             f"about {min(lost, 16.0):.0f} of 16 digits were lost in the sums of squares, so that "
-            f"nothing can be estimated: {AGAIN}"
+            f"nothing can be estimated: {READ_AGAIN_OR_SHIFT}"
         )
     _warn_of_digits(lost)
 
@@ -282,7 +282,7 @@ def _warn_of_digits(lost: float) -> None:
     if lost > FEWEST_DIGITS_WARNED:
         warnings.warn(
             f"about {lost:.0f} of 16 digits were lost in the sums of squares, as groups or sites "
-            f"lie far apart or predictors are nearly dependent: {AGAIN}",
+            f"lie far apart or predictors are nearly dependent: {READ_AGAIN_OR_SHIFT}",
             PrecisionWarning,
             stacklevel=caller_depth(),
         )

@@ -17,7 +17,7 @@ from .moments import FactorMoments, PairMoments, merged
 from .row_passes import Products, RowPasses
 from .units import AffineMap, Scaling
 
-MERGING = 3
+COPIES_WHILE_MERGED = 3
 """Sums of pairs of levels take so many times their size while they are merged."""
 
 LEVELS_PER_ROW = 2
@@ -113,11 +113,11 @@ class GrowingSums:
         levels = sum(x.nbytes for own in self._levels for x in (own.zz, own.zr, own.counts))
         parts = [part for own in self._pairs.values() for part in own]
         pairs = sum(p.blocks.nbytes + 3 * p.rows.nbytes for p in parts)
-        if levels + MERGING * pairs > memory:
+        if levels + COPIES_WHILE_MERGED * pairs > memory:
             met = sum(len(p.rows) for p in parts)
             raise MemoryLimitError(
                 f"after {self._facts.n:,} rows the sums of {met:,} pairs of levels that meet and "
-                f"of the levels take {(levels + MERGING * pairs) / 2**30:.2g} GiB; "
+                f"of the levels take {(levels + COPIES_WHILE_MERGED * pairs) / 2**30:.2g} GiB; "
                 f"{memory / 2**30:.2g} GiB are allowed. Raise Control(memory=…), or take coarser "
                 "grouping factors."
             )

@@ -17,7 +17,7 @@ from .special import (
     tails,
 )
 
-AS_NORMAL = 1e10
+LEAST_NORMAL_PRECISION = 1e10
 """Precisions above it have the distribution function of normal responses, to about 10⁻⁶; SciPy 1.12
 is as near here, and loses digits beyond."""
 
@@ -127,5 +127,5 @@ class Beta(Family):
         size = np.exp(self.complete(omega)[0])
         below = betainc(size * mean, size * (1.0 - mean), response.y)
         away = (response.y - mean) / np.sqrt(mean * (1.0 - mean) / (1.0 + size))
-        below = np.where(size > AS_NORMAL, ndtr(away), below)
+        below = np.where(size > LEAST_NORMAL_PRECISION, ndtr(away), below)
         return below, below

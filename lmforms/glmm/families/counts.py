@@ -23,7 +23,7 @@ from .special import (
 _ABOVE_ZERO = 0.1
 
 
-LOG_SIZE = 230.0
+LARGEST_LOG_SIZE = 230.0
 """The largest ln size whose distribution is computed: it is that of Poisson long before."""
 
 
@@ -234,7 +234,7 @@ class NegativeBinomial(_NegativeBinomial):
         return np.asarray(function(y, np.broadcast_to(size, y.shape))[index])
 
     def _size(self, mean: FloatArray, omega: FloatArray) -> FloatArray:
-        return np.broadcast_to(np.exp(np.minimum(omega, LOG_SIZE)), np.shape(mean))
+        return np.broadcast_to(np.exp(np.minimum(omega, LARGEST_LOG_SIZE)), np.shape(mean))
 
     def _moments(self, response: Response, mean: FloatArray) -> dict[str, float]:
         excess = np.sum((response.y - mean) ** 2 - mean)
@@ -298,7 +298,7 @@ class NegativeBinomial1(_NegativeBinomial):
         return rows, [of_dispersion]
 
     def _size(self, mean: FloatArray, omega: FloatArray) -> FloatArray:
-        return mean * np.exp(-np.maximum(omega, -LOG_SIZE))
+        return mean * np.exp(-np.maximum(omega, -LARGEST_LOG_SIZE))
 
     def _moments(self, response: Response, mean: FloatArray) -> dict[str, float]:
         found = np.mean((response.y - mean) ** 2 / mean) - 1.0

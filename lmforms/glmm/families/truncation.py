@@ -15,7 +15,7 @@ from ...errors import ArgumentError
 from ...support.arrays import BoolArray, FloatArray
 from .base import Family, LogDensity, Response, Rows, composed, inner_of, unbounded
 
-MODERATE = {"size": 10.0, "dispersion": 0.1, "precision": 10.0}
+TRUNCATED_STARTS = {"size": 10.0, "dispersion": 0.1, "precision": 10.0}
 """Parameters of counts to start from where zeros are left out. Moments of the rest are not those of
 the family, and from large dispersions a search ends where the mean goes to 0: the limit, the
 logarithmic distribution, is a maximum of its own."""
@@ -190,7 +190,7 @@ class Adapted(Family):
         own = [name for name in self.own_parameters if name not in self.given]
         moments = self._moments(response, mean) if own else {}
         if self.truncates and self.family.discrete:
-            of_family = [unbounded(n, MODERATE[n]) for n in self.family.parameter_names]
+            of_family = [unbounded(n, TRUNCATED_STARTS[n]) for n in self.family.parameter_names]
         else:
             means = mean[rows] if rows.any() else mean
             of_family = list(self.family.start_parameters(rest, means))
